@@ -1,0 +1,62 @@
+# Two commands are enough: `make demo` and `make test`. `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SETUP := $(PYTHON) setup_environment.py
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test setup run worker sim lint format typecheck lock clean
+
+help:  ## Show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo:  ## Start simulator, web and worker with the day of 6 November 2025 loaded
+	@$(SETUP) run
+	@exec $(BIN)/python manage.py demo
+
+test:  ## Run the whole suite
+	@$(SETUP) dev
+	@$(BIN)/python -m pytest $(ARGS)
+
+setup:  ## Install everything that development needs into .venv
+	@$(SETUP) dev
+
+run:  ## Start the web server alone (settings from the environment)
+	@$(SETUP) run
+	@exec $(BIN)/python manage.py web
+
+worker:  ## Start the worker with its watchdog alone
+	@$(SETUP) run
+	@exec $(BIN)/python manage.py worker
+
+sim:  ## Start the simulator alone
+	@$(SETUP) run
+	@exec $(BIN)/python manage.py alpacasim
+
+lint: setup  ## Check style, types, imports, templates, migrations and deployment settings
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@git ls-files -z 'templates/*.html' '*/templates/*.html' | xargs -0 $(BIN)/djade --target-version 5.2 --check
+	@$(MAKE) --no-print-directory typecheck
+	@$(BIN)/lint-imports
+	@$(BIN)/python -W error manage.py makemigrations --check --dry-run
+	@DJANGO_CHECK_DEPLOY=1 SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(60))') \
+		DEBUG=0 HTTPS=1 ALLOWED_HOSTS=example.test $(BIN)/python -W error manage.py check --deploy --fail-level WARNING
+
+format: setup  ## Format Python and templates
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+	@git ls-files -z 'templates/*.html' '*/templates/*.html' | xargs -0 $(BIN)/djade --target-version 5.2
+
+typecheck: setup  ## Check types with mypy and django-stubs
+	@$(BIN)/mypy .
+
+lock: setup  ## Resolve requirements/*.in anew into the lock files, with hashes
+	@for name in run dev installer; do \
+		$(BIN)/uv pip compile --universal --upgrade --python-version 3.11 --generate-hashes --no-annotate \
+			--no-header --quiet requirements/$$name.in -o requirements/$$name.txt; done
+	@$(BIN)/uv pip compile --universal --no-deps --python-version 3.11 --generate-hashes --no-annotate \
+		--no-header --quiet requirements/specification.in -o requirements/specification.txt
+
+clean:  ## Remove the environment and caches, never the data in var/
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
