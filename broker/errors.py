@@ -1,0 +1,45 @@
+"""What can go wrong at the broker, by what it means for the person or program that must act."""
+
+
+class BrokerError(Exception):
+    """Any failure at the broker's door. The text is a sentence for people and holds no secret."""
+
+
+class BrokerNotConfigured(BrokerError):
+    """Credentials or the second switch for live money are missing: nothing was asked."""
+
+
+class BrokerUnavailable(BrokerError):
+    """A read could not be completed: no connection, time-out, 5xx or an unreadable answer. It proves nothing."""
+
+
+class BrokerUnauthorized(BrokerError):
+    """Alpaca does not accept the key pair."""
+
+
+class RateLimited(BrokerError):
+    """429, or our own budget is spent: the request was not accepted and may be made again after `retry_after`."""
+
+    def __init__(self, text: str, *, retry_after: float) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after
+
+
+class NotFound(BrokerError):
+    """404: Alpaca does not know it now. For an order that was just sent, one 404 is not proof."""
+
+
+class OrderRejected(BrokerError):
+    """Alpaca refused the order (4xx with a readable body): it is certain that there is none."""
+
+    def __init__(self, text: str, *, code: int | None = None) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class DuplicateClientOrderId(BrokerError):
+    """Alpaca already has an order under this client_order_id: look it up."""
+
+
+class OutcomeUnknown(BrokerError):
+    """A write may or may not have been accepted. Never an answer to send again: look it up."""

@@ -1,0 +1,215 @@
+"""The record: batches, orders and fills. An order is recorded before it is sent; a fill is never edited."""
+
+from decimal import Decimal
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+
+from broker.decimals import ExactDecimalField
+from broker.models import Account
+from orders import lifecycle
+from orders.lifecycle import IN_FLIGHT, TERMINAL_STATUSES, SubmissionState
+from orders.querysets import BatchQuerySet, FillQuerySet, OrderQuerySet
+
+
+class Side(models.TextChoices):
+    BUY = "buy", "Buy"
+    SELL = "sell", "Sell"
+
+
+class Batch(models.Model):
+    """Orders that were checked as a whole and are executed together."""
+
+    class State(models.TextChoices):
+        SCHEDULED = "scheduled", "Scheduled"  # recorded; released at scheduled_for
+        RELEASED = "released", "Released"  # its orders may be sent now
+        FINISHED = "finished", "Finished"  # every order's sending is settled
+        HALTED = "halted", "Halted"  # stopped by a person; its unsent orders were denied
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="batches")
+    name = models.CharField(max_length=200)
+    source = models.CharField(max_length=20, help_text="csv, json or code.")
+    content_digest = models.CharField(max_length=64, help_text="SHA-256 of the normalised lines.")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.SCHEDULED)
+    warnings: Any = models.JSONField(default=list)
+    created_by = models.CharField(max_length=150)
+    created_at = models.DateTimeField(db_index=True)
+    scheduled_for = models.DateTimeField(null=True, blank=True)
+    released_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    # The check after execution: the run that made it is noted, so that it is made once.
+    reconciled_at = models.DateTimeField(null=True, blank=True)
+
+    objects = BatchQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-created_at", "-id")
+        verbose_name_plural = "batches"
+        indexes = (
+            models.Index(fields=["account", "content_digest"]),
+            models.Index(fields=["state", "scheduled_for"]),
+        )
+        permissions = (
+            ("submit_batch", "Can record and release batches"),
+            ("halt_batch", "Can halt batches"),
+        )
+
+    def __str__(self) -> str:
+        return f"batch {self.pk} {self.name}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("orders:batch", args=[self.pk])
+
+
+class Order(models.Model):
+    """One order, ours or seen at the broker. Never deleted while it is part of the record."""
+
+    class Origin(models.TextChoices):
+        BATCH = "batch", "Batch"
+        BACKFILL = "backfill", "Backfill"  # copied from Alpaca by an approved fix
+        EXTERNAL = "external", "External"  # placed outside this program, adopted into the books
+        IMPORT = "import", "Import"  # history that existed before the books were opened
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="orders")
+    batch = models.ForeignKey(Batch, models.PROTECT, related_name="orders", null=True, blank=True)
+    line_number = models.PositiveIntegerField(null=True, blank=True)
+    origin = models.CharField(max_length=10, choices=Origin.choices, default=Origin.BATCH)
+
+    client_order_id = models.CharField(max_length=128)
+    broker_order_id = models.CharField(max_length=64, blank=True, default="")
+
+    symbol = models.CharField(max_length=32, db_index=True)
+    side = models.CharField(max_length=4, choices=Side.choices)
+    order_type = models.CharField(max_length=20, default="market")
+    order_class = models.CharField(max_length=20, blank=True, default="")
+    time_in_force = models.CharField(max_length=10, default="day")
+    qty = ExactDecimalField(null=True, blank=True)
+    notional = ExactDecimalField(null=True, blank=True)
+    limit_price = ExactDecimalField(null=True, blank=True)
+    stop_price = ExactDecimalField(null=True, blank=True)
+    trail_price = ExactDecimalField(null=True, blank=True)
+    trail_percent = ExactDecimalField(null=True, blank=True)
+    extended_hours = models.BooleanField(default=False)
+    take_profit_limit_price = ExactDecimalField(null=True, blank=True)
+    stop_loss_stop_price = ExactDecimalField(null=True, blank=True)
+    stop_loss_limit_price = ExactDecimalField(null=True, blank=True)
+
+    # What we know of our own sending.
+    submission_state = models.CharField(
+        max_length=12,
+        choices=[(s.value, s.label) for s in SubmissionState],
+        default=SubmissionState.RECORDED.value,
+    )
+    recorded_at = models.DateTimeField()
+    claimed_by = models.CharField(max_length=100, blank=True, default="")
+    claimed_at = models.DateTimeField(null=True, blank=True)
+    not_before = models.DateTimeField(null=True, blank=True, help_text="After a 429: not to be sent earlier.")
+    send_count = models.PositiveIntegerField(default=0)
+    unconfirmed_at = models.DateTimeField(null=True, blank=True)
+    lookup_count = models.PositiveIntegerField(default=0, help_text="Look-ups in a row that found nothing.")
+    looked_up_at = models.DateTimeField(null=True, blank=True)
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+    refusal = models.CharField(max_length=500, blank=True, default="", help_text="Why it was denied or rejected.")
+
+    # What Alpaca says, verbatim. updated_at guards against older news overwriting newer.
+    status = models.CharField(max_length=30, blank=True, default="")
+    filled_qty = ExactDecimalField(default=Decimal(0))
+    filled_avg_price = ExactDecimalField(null=True, blank=True)
+    submitted_at = models.DateTimeField(null=True, blank=True)
+    filled_at = models.DateTimeField(null=True, blank=True)
+    canceled_at = models.DateTimeField(null=True, blank=True)
+    expired_at = models.DateTimeField(null=True, blank=True)
+    failed_at = models.DateTimeField(null=True, blank=True)
+    broker_updated_at = models.DateTimeField(null=True, blank=True)
+    replaces = models.CharField(max_length=64, blank=True, default="", help_text="broker_order_id of the old one.")
+    replaced_by = models.CharField(max_length=64, blank=True, default="", help_text="broker_order_id of the new one.")
+    subtag = models.CharField(max_length=100, blank=True, default="")
+    raw: Any = models.JSONField(null=True, blank=True)
+
+    objects = OrderQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-recorded_at", "-id")
+        constraints = (
+            models.UniqueConstraint(fields=["account", "client_order_id"], name="order_client_order_id_once"),
+            models.UniqueConstraint(
+                fields=["account", "broker_order_id"],
+                condition=~Q(broker_order_id=""),
+                name="order_broker_order_id_once",
+            ),
+            models.CheckConstraint(
+                condition=~Q(submission_state="confirmed") | ~Q(broker_order_id=""),
+                name="order_confirmed_has_broker_order_id",
+            ),
+        )
+        indexes = (
+            models.Index(fields=["submission_state", "not_before"]),
+            models.Index(fields=["account", "submitted_at"]),
+            models.Index(
+                fields=["account", "symbol"],
+                condition=~Q(status__in=sorted(TERMINAL_STATUSES)),
+                name="order_not_terminal",
+            ),
+        )
+
+    def __str__(self) -> str:
+        size = self.qty if self.qty is not None else f"${self.notional}"
+        return f"{self.side} {size} {self.symbol} {self.client_order_id}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("orders:order", args=[self.pk])
+
+    @property
+    def is_in_flight(self) -> bool:
+        return self.submission_state in IN_FLIGHT
+
+    @property
+    def is_working(self) -> bool:
+        return lifecycle.is_working(self.submission_state, self.status)
+
+    @property
+    def leaves_qty(self) -> Decimal | None:
+        return lifecycle.leaves_qty(self.qty, self.filled_qty, self.status)
+
+
+class Fill(models.Model):
+    """One execution, as Alpaca's activity says it. The ledger under every position."""
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="fills")
+    order = models.ForeignKey(Order, models.PROTECT, related_name="fills")
+    activity_id = models.CharField(max_length=100)
+    symbol = models.CharField(max_length=32)
+    side = models.CharField(max_length=4, choices=Side.choices)
+    qty = ExactDecimalField()
+    price = ExactDecimalField()
+    transaction_time = models.DateTimeField()
+    recorded_at = models.DateTimeField()
+    raw: Any = models.JSONField(null=True, blank=True)
+
+    objects = FillQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("transaction_time", "activity_id")
+        constraints = (models.UniqueConstraint(fields=["account", "activity_id"], name="fill_activity_id_once"),)
+        indexes = (models.Index(fields=["account", "symbol", "transaction_time"]),)
+
+    def __str__(self) -> str:
+        return f"{self.side} {self.qty} {self.symbol} @ {self.price}"
+
+
+class OrderEvent(models.Model):
+    """One step in an order's life, for its time line. Only ever added."""
+
+    order = models.ForeignKey(Order, models.CASCADE, related_name="events")
+    at = models.DateTimeField()
+    kind = models.CharField(max_length=30, help_text="recorded, claimed, unconfirmed, confirmed, fill, status …")
+    text = models.CharField(max_length=500)
+    actor = models.CharField(max_length=150)
+
+    class Meta:
+        ordering = ("at", "id")
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.text}"

@@ -1,0 +1,144 @@
+"""Positions: projections of the ledger, and the parameters that give each its stop, target and risk."""
+
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+
+from broker.decimals import ExactDecimalField
+from broker.models import Account
+from positions.querysets import PositionQuerySet
+
+
+class Adjustment(models.Model):
+    """An explicit, signed entry in the ledger that is no fill: an opening balance, a correction, a split.
+
+    The fold reads it together with the fills. `reference` is made from what it records, so the same
+    adjustment cannot be booked twice.
+    """
+
+    class Kind(models.TextChoices):
+        OPENING = "opening", "Opening balance"
+        CORRECTION = "correction", "Correction"
+        AVERAGE = "average", "Average price"
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="adjustments")
+    symbol = models.CharField(max_length=32)
+    kind = models.CharField(max_length=12, choices=Kind.choices)
+    qty = ExactDecimalField(help_text="Signed: added to the position. 0 for an average price.")
+    price = ExactDecimalField(help_text="Dollars a share at which the quantity is booked.")
+    effective_at = models.DateTimeField()
+    reference = models.CharField(max_length=100)
+    reason = models.CharField(max_length=300)
+    is_estimated = models.BooleanField(
+        default=False, help_text="The price is a stand-in or a guess, and shown as such."
+    )
+    recorded_at = models.DateTimeField()
+    recorded_by = models.CharField(max_length=150)
+
+    class Meta:
+        ordering = ("effective_at", "id")
+        constraints = (models.UniqueConstraint(fields=["account", "reference"], name="adjustment_reference_once"),)
+        indexes = (models.Index(fields=["account", "symbol", "effective_at"]),)
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.qty} {self.symbol} @ {self.price}"
+
+
+class Position(models.Model):
+    """One round trip in one symbol, from flat to flat: rebuilt from the ledger, never edited.
+
+    `sequence` numbers the round trips of a symbol. At most one of them is not closed.
+    """
+
+    class State(models.TextChoices):
+        PENDING = "pending", "Pending"  # an entry order is working, nothing is filled
+        OPEN = "open", "Open"
+        CLOSED = "closed", "Closed"
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="positions")
+    symbol = models.CharField(max_length=32)
+    sequence = models.PositiveIntegerField()
+    state = models.CharField(max_length=8, choices=State.choices)
+    side = models.CharField(max_length=5, choices=[("long", "Long"), ("short", "Short")])
+    qty = ExactDecimalField(help_text="Signed: negative for a short.")
+    entry_qty = ExactDecimalField(help_text="Unsigned: all that was ever added in this round trip.")
+    avg_entry_price = ExactDecimalField(null=True)
+    cost_basis = ExactDecimalField()
+    avg_exit_price = ExactDecimalField(null=True)
+    realized_pl = ExactDecimalField()
+    opened_at = models.DateTimeField(null=True)
+    closed_at = models.DateTimeField(null=True)
+    is_estimated = models.BooleanField(default=False, help_text="A price in its ledger is a stand-in or a guess.")
+
+    # By the parameters in force when it was opened or last recalculated; a closed one keeps what it had.
+    stop_loss = ExactDecimalField(null=True)
+    target = ExactDecimalField(null=True)
+    risk_per_share = ExactDecimalField(null=True)
+    total_risk = ExactDecimalField(null=True)
+    stop_loss_pct = ExactDecimalField(null=True)
+    target_pct = ExactDecimalField(null=True)
+    parameters_from = models.CharField(max_length=100, blank=True, help_text="Which rule gave the percentages.")
+
+    # The broker's last price, as the last complete read had it.
+    last_price = ExactDecimalField(null=True)
+    last_price_at = models.DateTimeField(null=True)
+    rebuilt_at = models.DateTimeField()
+
+    objects = PositionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("symbol", "-sequence")
+        constraints = (
+            models.UniqueConstraint(fields=["account", "symbol", "sequence"], name="position_sequence_once"),
+            models.UniqueConstraint(
+                fields=["account", "symbol"], condition=~Q(state="closed"), name="position_one_not_closed"
+            ),
+        )
+        indexes = (models.Index(fields=["account", "state"]),)
+
+    def __str__(self) -> str:
+        return f"{self.symbol} #{self.sequence} {self.state}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("positions:position", args=[self.pk])
+
+
+class RiskParameters(models.Model):
+    """How far stop and target lie from the entry: the account's default, or one symbol's own."""
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="risk_parameters")
+    symbol = models.CharField(max_length=32, blank=True, help_text="Empty: the default of the account.")
+    stop_loss_pct = ExactDecimalField(default="8", help_text="Percent from entry, below a long, above a short.")
+    target_pct = ExactDecimalField(default="16", help_text="Percent from entry, above a long, below a short.")
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ("account", "symbol")
+        constraints = (models.UniqueConstraint(fields=["account", "symbol"], name="risk_parameters_once"),)
+        verbose_name = "stop and target parameters"
+        verbose_name_plural = "stop and target parameters"
+
+    def __str__(self) -> str:
+        return f"{self.symbol or 'default'} of {self.account}: stop {self.stop_loss_pct} %, target {self.target_pct} %"
+
+
+class ParameterChange(models.Model):
+    """The history of the parameters: who changed what, and what it did to open positions. Only ever added."""
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="parameter_changes")
+    symbol = models.CharField(max_length=32, blank=True)
+    at = models.DateTimeField()
+    actor = models.CharField(max_length=150)
+    before: Any = models.JSONField(null=True)
+    after: Any = models.JSONField(null=True)
+    effects: Any = models.JSONField(
+        default=list, help_text="Per open position: stop, target and risk before and after."
+    )
+
+    class Meta:
+        ordering = ("-at", "-id")
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M} {self.actor} {self.symbol or 'default'}"

@@ -1,0 +1,19 @@
+"""The vocabulary for sets of positions."""
+
+from typing import TYPE_CHECKING
+
+from django.db import models
+
+if TYPE_CHECKING:
+    from positions.models import Position  # noqa: F401
+
+
+class PositionQuerySet(models.QuerySet["Position"]):
+    def open(self) -> "PositionQuerySet":
+        return self.filter(state="open")
+
+    def not_closed(self) -> "PositionQuerySet":
+        return self.exclude(state="closed")
+
+    def closed(self) -> "PositionQuerySet":
+        return self.filter(state="closed")

@@ -1,0 +1,199 @@
+"""Runs, the drift they found, and the fixes that repair it."""
+
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+
+from broker.decimals import ExactDecimalField
+from broker.models import Account
+from reconciliation.kinds import KINDS, Kind, Severity
+from reconciliation.querysets import DriftQuerySet, FixQuerySet, RunQuerySet
+
+
+class Run(models.Model):
+    """One reconciliation: what was read, how completely, and the verdict."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Queued"
+        RUNNING = "running", "Running"
+        IN_SYNC = "in_sync", "In sync"
+        DRIFT = "drift", "Drift"
+        INCOMPLETE = "incomplete", "Incomplete"
+
+    class Trigger(models.TextChoices):
+        DEMAND = "demand", "On demand"
+        BATCH = "batch", "After a batch"
+        CLOSE = "close", "At the close"
+        APPROVAL = "approval", "Before applying fixes"
+        VERIFICATION = "verification", "After applying fixes"
+        IMPORT = "import", "First import"
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="runs")
+    trigger = models.CharField(max_length=12, choices=Trigger.choices)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
+    is_full = models.BooleanField(default=False)
+    requested_by = models.CharField(max_length=150)
+    requested_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True, db_index=True)
+    finished_at = models.DateTimeField(null=True)
+    api_calls = models.PositiveIntegerField(default=0)
+    incomplete_reason = models.TextField(blank=True)
+    progress: Any = models.JSONField(default=dict, help_text="Pages and rows read so far, for people who wait.")
+    completeness: Any = models.JSONField(default=dict, help_text="What was read: pages, rows, cursors, times.")
+
+    objects = RunQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-id",)
+        indexes = (models.Index(fields=["account", "-id"]),)
+        permissions = (("start_run", "Can start a reconciliation"),)
+
+    def __str__(self) -> str:
+        return f"run {self.pk} {self.state}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("reconciliation:run", args=[self.pk])
+
+
+class Fix(models.Model):
+    """A proposed repair, shown before it is done, done as shown, checked after.
+
+    `key` names what it repairs, the same in every run; `fingerprint` is the digest of both sides as they were
+    shown. At most one fix a key is not ended.
+    """
+
+    class State(models.TextChoices):
+        PROPOSED = "proposed", "Proposed"
+        APPROVED = "approved", "Approved"  # by a person; not applied yet
+        APPLIED = "applied", "Applied"  # committed; not verified yet
+        VERIFIED = "verified", "Verified"  # a fresh read agrees
+        FAILED = "failed", "Not verified"  # applied, but a fresh read disagrees
+        STALE = "stale", "Stale"  # something moved since it was shown: void
+        WITHDRAWN = "withdrawn", "Withdrawn"  # the drift went away by itself
+        UNDONE = "undone", "Undone"
+
+    LIVE_STATES = ("proposed", "approved", "applied")
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="fixes")
+    run = models.ForeignKey(Run, models.PROTECT, related_name="fixes", help_text="The run that proposed it.")
+    key = models.CharField(max_length=200)
+    action = models.CharField(max_length=30)
+    is_safe_copy = models.BooleanField(help_text="Copies a broker fact; guesses nothing.")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.PROPOSED)
+    symbol = models.CharField(max_length=32, blank=True)
+    title = models.CharField(max_length=300)
+    fingerprint = models.CharField(max_length=64)
+    plan: Any = models.JSONField(help_text="The writes, as data.")
+    before: Any = models.JSONField(help_text="What the database says now.")
+    broker: Any = models.JSONField(help_text="What Alpaca says.")
+    after: Any = models.JSONField(help_text="What the database will say.")
+    undo_plan: Any = models.JSONField(null=True)
+
+    proposed_at = models.DateTimeField()
+    approved_at = models.DateTimeField(null=True)
+    approved_by = models.CharField(max_length=150, blank=True)
+    applied_at = models.DateTimeField(null=True)
+    verified_at = models.DateTimeField(null=True)
+    verification_run = models.ForeignKey(Run, models.PROTECT, related_name="verified_fixes", null=True)
+    undone_at = models.DateTimeField(null=True)
+    undone_by = models.CharField(max_length=150, blank=True)
+    outcome = models.CharField(max_length=500, blank=True, help_text="Why it is stale, failed or withdrawn.")
+
+    objects = FixQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("id",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=["account", "key"],
+                condition=Q(state__in=["proposed", "approved", "applied"]),
+                name="fix_live_once",
+            ),
+        )
+        verbose_name_plural = "fixes"
+        permissions = (
+            ("approve_fix", "Can approve and undo backfills"),
+            ("approve_broker_fix", "Can approve fixes that act at the broker"),
+        )
+
+    def __str__(self) -> str:
+        return f"fix {self.pk} {self.title}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("reconciliation:fix", args=[self.pk])
+
+
+class Drift(models.Model):
+    """One difference between database and broker, of a named kind. The same difference is the same row in every run."""
+
+    class State(models.TextChoices):
+        OPEN = "open", "Open"
+        RESOLVED = "resolved", "Resolved"
+        IGNORED = "ignored", "Ignored"
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="drifts")
+    key = models.CharField(max_length=200, help_text="Kind and natural key: what makes two sightings the same.")
+    kind = models.CharField(max_length=40, choices=[(kind.value, facts.title) for kind, facts in KINDS.items()])
+    group = models.CharField(max_length=20)
+    severity = models.CharField(max_length=8)
+    symbol = models.CharField(max_length=32, blank=True)
+    state = models.CharField(max_length=8, choices=State.choices, default=State.OPEN)
+    sentence = models.CharField(max_length=500, help_text="What happened, in words.")
+    dollars = ExactDecimalField(null=True, help_text="Dollars touched.")
+    local: Any = models.JSONField()
+    broker: Any = models.JSONField()
+    evidence: Any = models.JSONField(default=dict, help_text="Ids and raw JSON behind the claim.")
+    # A broker order that is not settled here holds the reading cursor back, so that it is read again.
+    holds_cursor_at = models.DateTimeField(null=True)
+    cause = models.ForeignKey("self", models.SET_NULL, related_name="consequences", null=True)
+    fix = models.ForeignKey(Fix, models.SET_NULL, related_name="drifts", null=True)
+    first_run = models.ForeignKey(Run, models.PROTECT, related_name="first_seen_drifts")
+    last_run = models.ForeignKey(Run, models.PROTECT, related_name="drifts")
+    first_seen_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    resolved_at = models.DateTimeField(null=True)
+
+    ignored_by = models.CharField(max_length=150, blank=True)
+    ignored_until = models.DateTimeField(null=True)
+    ignored_reason = models.CharField(max_length=300, blank=True)
+
+    objects = DriftQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("id",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=["account", "key"], condition=Q(state__in=["open", "ignored"]), name="drift_live_once"
+            ),
+        )
+        indexes = (models.Index(fields=["account", "state"]),)
+        permissions = (("ignore_drift", "Can ignore drift"),)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.symbol}"
+
+    @property
+    def title(self) -> str:
+        return KINDS[Kind(self.kind)].title
+
+    @property
+    def is_grave(self) -> bool:
+        return self.severity in {Severity.CRITICAL, Severity.HIGH}
+
+
+class ReadingCursor(models.Model):
+    """How far an account's history was read, so that a run's cost follows what changed and a stopped import goes on."""
+
+    account = models.OneToOneField(Account, models.CASCADE, related_name="reading_cursor")
+    orders_read_to = models.DateTimeField(null=True, help_text="submitted_at up to which every order is known.")
+    activities_read_to = models.DateTimeField(null=True)
+    # The first import walks page by page and keeps its place.
+    import_finished_at = models.DateTimeField(null=True)
+    import_stage = models.CharField(max_length=12, blank=True, help_text="orders, activities, positions or empty.")
+    import_cursor = models.CharField(max_length=100, blank=True)
+    import_rows = models.PositiveIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.account_id}: orders to {self.orders_read_to}"

@@ -1,0 +1,30 @@
+"""Name a process so that others can tell when it is gone."""
+
+import os
+import socket
+from functools import lru_cache
+
+import psutil
+
+
+@lru_cache(maxsize=1)
+def _identity(pid: int) -> str:
+    return f"{socket.gethostname()}:{pid}:{psutil.Process(pid).create_time():.2f}"
+
+
+def this_process() -> str:
+    """Return host, pid and start time: a pid alone is used again by the system. Right after a fork, too."""
+    return _identity(os.getpid())
+
+
+def is_gone(holder: str) -> bool:
+    """True only when it is certain: the holder ran on this host and its process is no more."""
+    host, _, rest = holder.rpartition(":")[0].rpartition(":")
+    started = holder.rpartition(":")[2]
+    if host != socket.gethostname() or not rest.isdigit():
+        return False
+    try:
+        process = psutil.Process(int(rest))
+        return f"{process.create_time():.2f}" != started or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

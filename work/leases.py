@@ -1,0 +1,50 @@
+"""Take, renew and give back leases. Every step is one conditional UPDATE, so two takers never both succeed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from work.holders import is_gone, this_process
+from work.models import Lease
+
+
+def take(name: str, *, seconds: float, now: datetime, holder: str | None = None) -> bool:
+    """Take the lease if it is free, expired, or its holder's process is gone. Taking one's own again fails."""
+    holder = holder or this_process()
+    until = now + timedelta(seconds=seconds)
+    lease = Lease.objects.filter(name=name).first()
+    if lease is None:
+        try:
+            with transaction.atomic():
+                Lease.objects.create(name=name, holder=holder, expires_at=until)
+        except IntegrityError:  # another process was quicker
+            return False
+        return True
+    if lease.holder and lease.expires_at > now and not is_gone(lease.holder):
+        return False
+    seen = Lease.objects.filter(pk=lease.pk, holder=lease.holder, expires_at=lease.expires_at)
+    return seen.update(holder=holder, expires_at=until) == 1
+
+
+def renew(name: str, *, seconds: float, now: datetime, holder: str | None = None) -> bool:
+    """Hold on to it; False when it was lost meanwhile, and then the work must stop."""
+    held = Lease.objects.filter(name=name, holder=holder or this_process())
+    return held.update(expires_at=now + timedelta(seconds=seconds)) == 1
+
+
+def give_back(name: str, *, holder: str | None = None) -> None:
+    Lease.objects.filter(name=name, holder=holder or this_process()).update(holder="")
+
+
+@contextmanager
+def holding(name: str, *, seconds: float) -> Iterator[bool]:
+    """Yield whether the lease was taken; give it back at the end."""
+    taken = take(name, seconds=seconds, now=timezone.now())
+    try:
+        yield taken
+    finally:
+        if taken:
+            give_back(name)
