@@ -17,7 +17,7 @@ class Kind(StrEnum):
     ACCOUNT_RESET = "account_reset"
     UNCONFIRMED_SUBMIT = "unconfirmed_submit"
     ORDER_MISSING_AT_BROKER = "order_missing_at_broker"
-    ORDER_UNLINKED = "order_unlinked"
+    OUR_ORDER_UNLINKED = "our_order_unlinked"
     EXTERNAL_ORDER = "external_order"
     STATUS_BEHIND = "status_behind"
     FILLED_QTY_BEHIND = "filled_qty_behind"
@@ -49,13 +49,13 @@ KINDS: dict[Kind, KindFacts] = {
     Kind.ACCOUNT_RESET: KindFacts("evidence", Severity.CRITICAL, "The account was reset"),
     Kind.UNCONFIRMED_SUBMIT: KindFacts("identity", Severity.CRITICAL, "Submit not confirmed", is_safe_copy=True),
     Kind.ORDER_MISSING_AT_BROKER: KindFacts("identity", Severity.HIGH, "Order missing at Alpaca"),
-    Kind.ORDER_UNLINKED: KindFacts("identity", Severity.HIGH, "Our order is not recorded", is_safe_copy=True),
+    Kind.OUR_ORDER_UNLINKED: KindFacts("identity", Severity.HIGH, "Our order is not recorded", is_safe_copy=True),
     Kind.EXTERNAL_ORDER: KindFacts("identity", Severity.MEDIUM, "Order from outside"),
-    Kind.STATUS_BEHIND: KindFacts("orders", Severity.HIGH, "Status behind", is_safe_copy=True),
-    Kind.FILLED_QTY_BEHIND: KindFacts("orders", Severity.HIGH, "Filled quantity behind", is_safe_copy=True),
-    Kind.FILLED_QTY_AHEAD: KindFacts("orders", Severity.CRITICAL, "Filled quantity ahead of Alpaca"),
-    Kind.ZOMBIE_ORDER: KindFacts("orders", Severity.CRITICAL, "Done here, still open at Alpaca"),
-    Kind.REPLACE_CHAIN: KindFacts("orders", Severity.HIGH, "Order was replaced", is_safe_copy=True),
+    Kind.STATUS_BEHIND: KindFacts("order_state", Severity.HIGH, "Status behind", is_safe_copy=True),
+    Kind.FILLED_QTY_BEHIND: KindFacts("order_state", Severity.HIGH, "Filled quantity behind", is_safe_copy=True),
+    Kind.FILLED_QTY_AHEAD: KindFacts("order_state", Severity.CRITICAL, "Filled quantity ahead of Alpaca"),
+    Kind.ZOMBIE_ORDER: KindFacts("order_state", Severity.CRITICAL, "Done here, still open at Alpaca"),
+    Kind.REPLACE_CHAIN: KindFacts("order_state", Severity.HIGH, "Order was replaced", is_safe_copy=True),
     Kind.MISSING_FILL: KindFacts("fills", Severity.HIGH, "Fill missing", is_safe_copy=True),
     Kind.PHANTOM_FILL: KindFacts("fills", Severity.CRITICAL, "Fill unknown to Alpaca"),
     Kind.FILL_VALUES_DIFFER: KindFacts("fills", Severity.HIGH, "Fill values differ"),

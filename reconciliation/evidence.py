@@ -1,0 +1,91 @@
+"""The two pictures that are compared: what Alpaca showed in one complete read, and what our record says.
+
+Both are plain values, so that comparing, explaining and planning need no database, no network and no clock.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from broker.types import BrokerAccount, BrokerActivity, BrokerClock, BrokerFill, BrokerOrder, BrokerPosition
+from positions.accounting import LedgerEntry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerEvidence:
+    """One complete read. What is not in it, in a window that it covers, was not at Alpaca then."""
+
+    read_started_at: datetime
+    account: BrokerAccount
+    clock: BrokerClock
+    orders: Mapping[str, BrokerOrder]  # by broker_order_id
+    absent_order_ids: frozenset[str] = frozenset()  # asked for by id: 404
+    absent_client_order_ids: frozenset[str] = frozenset()  # asked for by client_order_id: 404
+    fills: Mapping[str, BrokerFill] = field(default_factory=dict)  # by activity_id
+    other_activities: tuple[BrokerActivity, ...] = ()
+    positions: Mapping[str, BrokerPosition] = field(default_factory=dict)  # by symbol
+    activities_after: datetime | None = None  # start of the window in which every fill was read
+    counts: Mapping[str, object] = field(default_factory=dict, compare=False)  # the proof: pages, rows, cursors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalOrder:
+    pk: int
+    client_order_id: str
+    broker_order_id: str
+    submission_state: str
+    status: str
+    symbol: str
+    side: str
+    qty: Decimal | None
+    filled_qty: Decimal
+    filled_avg_price: Decimal | None
+    replaced_by: str
+    is_in_flight: bool  # recorded for sending or perhaps sent
+    leg_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalFill:
+    activity_id: str
+    broker_order_id: str
+    symbol: str
+    side: str
+    qty: Decimal
+    price: Decimal
+    transaction_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalPosition:
+    """A stored position that is not closed."""
+
+    symbol: str
+    state: str
+    qty: Decimal
+    avg_entry_price: Decimal | None
+    stop_loss: Decimal | None = None
+    target: Decimal | None = None
+    total_risk: Decimal | None = None
+    stop_loss_pct: Decimal | None = None
+    target_pct: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Percentages:
+    """The parameters in force for a symbol, in percent of the entry price."""
+
+    stop_loss_pct: Decimal
+    target_pct: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalRecord:
+    """The part of our record that the evidence touches, and every position that is not closed."""
+
+    orders: tuple[LocalOrder, ...]
+    fills: Mapping[str, LocalFill]  # by activity_id: those of the evidence, of its orders, and of its window
+    positions: Mapping[str, LocalPosition]  # by symbol
+    ledgers: Mapping[str, tuple[LedgerEntry, ...]]  # by symbol
+    percentages: Mapping[str, Percentages]  # by symbol

@@ -1,0 +1,122 @@
+"""Find the root cause of each difference. Pure.
+
+Show causes, not symptoms: a missing order that explains a missing fill and a position is one item with two
+consequences. A position difference is a consequence only when the new fills explain it to the last share.
+"""
+
+from collections import defaultdict
+from decimal import Decimal
+
+from broker.types import BrokerFill
+from positions.accounting import LedgerEntry, fold
+from reconciliation.difference import Difference, Explained
+from reconciliation.evidence import BrokerEvidence, LocalRecord
+from reconciliation.kinds import Kind
+
+#: About one order, from the deepest cause to the mere symptom.
+ORDER_KINDS = (
+    Kind.OUR_ORDER_UNLINKED,
+    Kind.UNCONFIRMED_SUBMIT,
+    Kind.REPLACE_CHAIN,
+    Kind.EXTERNAL_ORDER,
+    Kind.ORDER_MISSING_AT_BROKER,
+    Kind.ZOMBIE_ORDER,
+    Kind.FILLED_QTY_AHEAD,
+    Kind.STATUS_BEHIND,
+    Kind.FILLED_QTY_BEHIND,
+    Kind.MISSING_FILL,
+)
+POSITION_KINDS = frozenset(
+    {
+        Kind.POSITION_BROKER_ONLY,
+        Kind.POSITION_DATABASE_ONLY,
+        Kind.POSITION_QTY,
+        Kind.POSITION_SIDE,
+        Kind.POSITION_AVG_PRICE,
+        Kind.PENDING_NEVER_FILLED,
+    }
+)
+
+
+def explain(differences: list[Difference], record: LocalRecord, evidence: BrokerEvidence) -> list[Explained]:
+    """Return every difference with the key of its root cause, or None where it is the root."""
+    causes = _order_causes(differences)
+    roots = [d for d in differences if d.kind in ORDER_KINDS and causes[d.key] is None]
+    by_symbol: dict[str, list[Difference]] = defaultdict(list)
+    for root in roots:
+        by_symbol[root.symbol].append(root)
+    for difference in differences:
+        if difference.kind in POSITION_KINDS:
+            causes[difference.key] = _position_cause(difference, by_symbol[difference.symbol], record, evidence)
+    return [Explained(difference=d, cause_key=causes.get(d.key)) for d in differences]
+
+
+def _order_causes(differences: list[Difference]) -> dict[str, str | None]:
+    """Within one order the deepest kind is the cause; in a replace chain, the new link of the chain."""
+    by_order: dict[str, list[Difference]] = defaultdict(list)
+    for difference in differences:
+        if difference.kind in ORDER_KINDS:
+            by_order[_order_of(difference)].append(difference)
+    causes: dict[str, str | None] = {}
+    for group in by_order.values():
+        group.sort(key=lambda difference: ORDER_KINDS.index(difference.kind))
+        for position, difference in enumerate(group):
+            causes[difference.key] = group[0].key if position else None
+    _fold_replaced(differences, causes)
+    return causes
+
+
+def _order_of(difference: Difference) -> str:
+    order = difference.broker_order
+    return order.broker_order_id if order else difference.subject
+
+
+def _fold_replaced(differences: list[Difference], causes: dict[str, str | None]) -> None:
+    """The old order's `replaced` status is what replacing looks like, not another fault."""
+    replacements = {
+        d.broker_order.replaces: d.key for d in differences if d.kind == Kind.REPLACE_CHAIN and d.broker_order
+    }
+    for difference in differences:
+        order = difference.broker_order
+        if difference.kind == Kind.STATUS_BEHIND and order and order.broker_order_id in replacements:
+            cause = replacements[order.broker_order_id]
+            for key, value in causes.items():
+                if value == difference.key:
+                    causes[key] = cause
+            causes[difference.key] = cause
+
+
+def _position_cause(
+    difference: Difference, roots: list[Difference], record: LocalRecord, evidence: BrokerEvidence
+) -> str | None:
+    if not roots:
+        return None
+    if difference.kind == Kind.PENDING_NEVER_FILLED:
+        return roots[0].key
+    fills = [fill for root in roots for fill in root.new_fills]
+    theirs = evidence.positions.get(difference.symbol)
+    after = qty_after(record.ledgers.get(difference.symbol, ()), fills)
+    if fills and after == (theirs.qty if theirs else Decimal(0)):
+        return max(roots, key=_weight).key
+    return None
+
+
+def _weight(root: Difference) -> tuple[Decimal, str]:
+    """Of several causes the one that moved most shares is named; ties go by key, so that runs agree."""
+    return (sum((fill.qty for fill in root.new_fills), Decimal(0)), root.key)
+
+
+def qty_after(ledger: tuple[LedgerEntry, ...], fills: list[BrokerFill]) -> Decimal:
+    trips = fold([*ledger, *map(entry_of, fills)])
+    return trips[-1].qty if trips else Decimal(0)
+
+
+def entry_of(fill: BrokerFill) -> LedgerEntry:
+    return LedgerEntry(
+        at=fill.transaction_time,
+        order_key=fill.activity_id,
+        qty=fill.qty if fill.side == "buy" else -fill.qty,
+        price=fill.price,
+        kind="fill",
+        is_estimated=False,
+    )
