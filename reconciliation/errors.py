@@ -1,0 +1,25 @@
+"""What a person can be told about a reconciliation that cannot go on."""
+
+
+class ReconciliationError(Exception):
+    """The text is a sentence for the person who must act."""
+
+
+class IncompleteRead(ReconciliationError):
+    """A read that failed, was cut short or contradicts itself. It proves nothing and changes nothing."""
+
+
+class WrongAccount(IncompleteRead):
+    """The key pair opens another account than the one these books belong to."""
+
+
+class AccountReset(IncompleteRead):
+    """The account was re-made at Alpaca: new identity, empty history."""
+
+
+class RunInProgress(ReconciliationError):
+    """Another process is reconciling this account now."""
+
+
+class FixRefused(ReconciliationError):
+    """A fix cannot be approved, applied or undone in its present state."""

@@ -1,0 +1,256 @@
+"""Read Alpaca completely, in the order that loses nothing, and refuse every read that proves nothing.
+
+The order: clock and account → open orders → orders since the cursor less an overlap → each of our orders that can
+still change and was not seen, by id → each unconfirmed submit, by client_order_id → the orders of unknown fills
+and of replace chains → FILL and other activities → positions. Orders come before positions, so that a fill between
+the two shows as a difference and is settled by the second reading.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from broker.errors import BrokerError, NotFound
+from broker.gateway import Gateway
+from broker.types import (
+    ActivitiesPage,
+    BrokerAccount,
+    BrokerActivity,
+    BrokerClock,
+    BrokerFill,
+    BrokerOrder,
+    BrokerPosition,
+    OrdersPage,
+)
+from orders.lifecycle import is_terminal
+from reconciliation.errors import IncompleteRead
+from reconciliation.evidence import BrokerEvidence
+
+#: More replacements of one order than this is a broken chain, not a patient trader.
+LONGEST_CHAIN = 50
+#: Alpaca's market values move between two calls; a position missing from a list makes a larger gap.
+VALUE_TOLERANCE = Decimal("0.02")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingPlan:
+    """What must be asked, beyond what changed since the cursor."""
+
+    orders_after: datetime | None
+    activities_after: datetime | None
+    working_order_ids: frozenset[str]  # ours, linked, can still change
+    known_order_ids: frozenset[str]  # ours, linked, terminal: their fills need no look-up
+    unconfirmed_client_order_ids: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Counts:
+    pages: int = 0
+    rows: int = 0
+    last_cursor: str = ""
+
+    def as_facts(self) -> dict[str, object]:
+        return {"pages": self.pages, "rows": self.rows, "last_cursor": self.last_cursor}
+
+
+@dataclass(slots=True)
+class Reader:
+    """One reading. `note` is told of each step, for people who wait."""
+
+    gateway: Gateway
+    plan: ReadingPlan
+    note: Callable[[str, int], None]
+    orders: dict[str, BrokerOrder] = field(default_factory=dict)
+    listed: set[str] = field(default_factory=set)
+    absent_order_ids: set[str] = field(default_factory=set)
+    absent_client_order_ids: set[str] = field(default_factory=set)
+    fills: dict[str, BrokerFill] = field(default_factory=dict)
+    others: list[BrokerActivity] = field(default_factory=list)
+    counts: dict[str, object] = field(default_factory=dict)
+
+    def read(self) -> BrokerEvidence:
+        """Return the evidence of one complete read, or raise IncompleteRead."""
+        try:
+            clock = self.gateway.get_clock()
+            account = self.gateway.get_account()
+            self._read_orders(clock)
+            self._read_activities()
+            self._read_orders_of_unknown_fills(clock)
+            account, positions = self._read_positions(account)
+        except BrokerError as error:
+            raise IncompleteRead(str(error)) from error
+        self._check_fills_against_orders()
+        return self._evidence(clock, account, positions)
+
+    # --- Orders ---------------------------------------------------------------------------------------------
+
+    def _read_orders(self, clock: BrokerClock) -> None:
+        self._take_pages("open_orders", self.gateway.open_orders())
+        self._take_pages("orders", self.gateway.orders_since(self.plan.orders_after))
+        self.listed = set(self.orders)
+        for broker_order_id in sorted(self.plan.working_order_ids - self.listed):
+            self._take_one(broker_order_id, clock, may_be_absent=True)
+        for client_order_id in self.plan.unconfirmed_client_order_ids:
+            self._look_up(client_order_id)
+        self._follow_chains(clock)
+
+    def _take_pages(self, name: str, pages: Iterator[OrdersPage]) -> None:
+        counts, proven = _Counts(), False
+        for page in pages:
+            counts.pages += 1
+            counts.rows += len(page.orders)
+            counts.last_cursor = page.cursor or counts.last_cursor
+            proven = page.is_last
+            self.orders.update((order.broker_order_id, order) for order in page.orders)
+            self.note(name, counts.rows)
+        if not proven:
+            raise IncompleteRead(f"The list of {name.replace('_', ' ')} ended without proof that it was the end.")
+        self.counts[name] = counts.as_facts()
+
+    def _take_one(self, broker_order_id: str, clock: BrokerClock, *, may_be_absent: bool) -> None:
+        try:
+            order = self.gateway.get_order(broker_order_id)
+        except NotFound:
+            if not may_be_absent:
+                raise IncompleteRead(f"Alpaca names order {broker_order_id} but does not show it.") from None
+            self.absent_order_ids.add(broker_order_id)
+            return
+        self._check_listed(order, clock)
+        self.orders[order.broker_order_id] = order
+
+    def _check_listed(self, order: BrokerOrder, clock: BrokerClock) -> None:
+        """An order inside the window that the list did not show: the list was cut short."""
+        after = self.plan.orders_after
+        if order.submitted_at is None or order.broker_order_id in self.listed:
+            return
+        if (after is None or order.submitted_at > after) and order.submitted_at < clock.timestamp:
+            raise IncompleteRead(
+                f"Order {order.broker_order_id} of {order.submitted_at:%Y-%m-%d %H:%M:%S} UTC exists, but the list "
+                "of orders of that time did not show it: the list was incomplete."
+            )
+
+    def _look_up(self, client_order_id: str) -> None:
+        try:
+            order = self.gateway.get_order_by_client_id(client_order_id)
+        except NotFound:
+            self.absent_client_order_ids.add(client_order_id)
+        else:
+            self.orders[order.broker_order_id] = order
+
+    def _follow_chains(self, clock: BrokerClock) -> None:
+        for _hop in range(LONGEST_CHAIN):
+            known = set(self.orders) | self.plan.known_order_ids
+            wanted = {o.replaced_by for o in self.orders.values() if o.replaced_by} - known
+            if not wanted:
+                return
+            for broker_order_id in sorted(wanted):
+                self._take_one(broker_order_id, clock, may_be_absent=False)
+        raise IncompleteRead(f"A chain of replaced orders has no end after {LONGEST_CHAIN} steps.")
+
+    # --- Activities -----------------------------------------------------------------------------------------
+
+    def _read_activities(self) -> None:
+        counts, proven = _Counts(), False
+        pages: Iterable[ActivitiesPage] = self.gateway.activities_since(self.plan.activities_after)
+        for page in pages:
+            counts.pages += 1
+            counts.rows += len(page.fills) + len(page.others)
+            counts.last_cursor = page.cursor or counts.last_cursor
+            proven = page.is_last
+            self.fills.update((fill.activity_id, fill) for fill in page.fills)
+            self.others.extend(page.others)
+            self.note("activities", counts.rows)
+        if not proven:
+            raise IncompleteRead("The list of activities ended without proof that it was the end.")
+        self.counts["activities"] = counts.as_facts()
+
+    def _read_orders_of_unknown_fills(self, clock: BrokerClock) -> None:
+        known = set(self.orders) | self.plan.known_order_ids
+        for broker_order_id in sorted({fill.broker_order_id for fill in self.fills.values()} - known):
+            self._take_one(broker_order_id, clock, may_be_absent=False)
+        self._follow_chains(clock)
+
+    def _check_fills_against_orders(self) -> None:
+        """A fill of an order that says it has none: one of the two was read at another time."""
+        for fill in self.fills.values():
+            order = self.orders.get(fill.broker_order_id)
+            if order is not None and order.filled_qty == 0 and not is_terminal(order.status):
+                raise IncompleteRead(
+                    f"Alpaca lists a fill of order {order.broker_order_id} and says that the order has none: "
+                    "the account was moving while it was read."
+                )
+
+    # --- Positions ------------------------------------------------------------------------------------------
+
+    def _read_positions(self, account: BrokerAccount) -> tuple[BrokerAccount, dict[str, BrokerPosition]]:
+        positions = self.gateway.list_positions()
+        if not _values_agree(account, positions):
+            # Prices may have jumped between the two calls: ask for both again before calling it a contradiction.
+            account, positions = self.gateway.get_account(), self.gateway.list_positions()
+            if not _values_agree(account, positions):
+                raise IncompleteRead(_disagreement(account, positions))
+        self.note("positions", len(positions))
+        self.counts["positions"] = {"rows": len(positions)}
+        return account, {position.symbol: position for position in positions}
+
+    def _evidence(
+        self, clock: BrokerClock, account: BrokerAccount, positions: dict[str, BrokerPosition]
+    ) -> BrokerEvidence:
+        self.counts["orders_by_id"] = {"rows": len(set(self.orders) - self.listed)}
+        self.counts["window"] = {
+            "orders_after": _spell(self.plan.orders_after),
+            "activities_after": _spell(self.plan.activities_after),
+            "broker_time": clock.timestamp.isoformat(),
+        }
+        return BrokerEvidence(
+            read_started_at=clock.timestamp,
+            account=account,
+            clock=clock,
+            orders=self.orders,
+            absent_order_ids=frozenset(self.absent_order_ids),
+            absent_client_order_ids=frozenset(self.absent_client_order_ids),
+            fills=self.fills,
+            other_activities=tuple(self.others),
+            positions=positions,
+            activities_after=self.plan.activities_after,
+            counts=self.counts,
+        )
+
+
+def _values_agree(account: BrokerAccount, positions: list[BrokerPosition]) -> bool:
+    """Alpaca's own sums show a list of positions that is empty or cut short."""
+    return all(_close(said, listed) for said, listed in _value_pairs(account, positions))
+
+
+def _value_pairs(account: BrokerAccount, positions: list[BrokerPosition]) -> list[tuple[Decimal, Decimal]]:
+    values = [position.market_value for position in positions]
+    if any(value is None for value in values):
+        return []  # without prices there is nothing to compare
+    known = [value for value in values if value is not None]
+    return [
+        (account.long_market_value, sum((v for v in known if v > 0), Decimal(0))),
+        (account.short_market_value, sum((v for v in known if v < 0), Decimal(0))),
+    ]
+
+
+def _close(said: Decimal, listed: Decimal) -> bool:
+    return abs(said - listed) <= max(abs(said), abs(listed)) * VALUE_TOLERANCE + Decimal("0.05")
+
+
+def _disagreement(account: BrokerAccount, positions: list[BrokerPosition]) -> str:
+    listed = sum((p.market_value or Decimal(0) for p in positions), Decimal(0))
+    said = account.long_market_value + account.short_market_value
+    return (
+        f"Alpaca's account says that its positions are worth {said:,.2f} dollars, but its list of {len(positions)} "
+        f"positions adds up to {listed:,.2f}: the list is incomplete."
+    )
+
+
+def _spell(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
+
+
+def overlap(moment: datetime | None, *, hours: float) -> datetime | None:
+    """Alpaca moves submitted_at forward and publishes late: read a while back from the cursor."""
+    return None if moment is None else moment - timedelta(hours=hours)

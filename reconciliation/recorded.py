@@ -1,0 +1,161 @@
+"""Load from the database the part of our record that a reading touches."""
+
+from datetime import datetime
+from typing import TypeVar
+
+from django.db.models import Q
+
+from broker.models import Account
+from orders.lifecycle import IN_FLIGHT, SubmissionState
+from orders.models import Batch, Fill, Order
+from positions.models import Position
+from positions.parameters import parameters_for_symbols
+from positions.rebuilding import ledger_of
+from reconciliation.evidence import BrokerEvidence, LocalFill, LocalOrder, LocalPosition, LocalRecord, Percentages
+from reconciliation.reading import ReadingPlan
+
+#: SQLite takes at most 32,766 values in one statement; PostgreSQL plans long lists badly.
+IDS_IN_ONE_QUERY = 2000
+
+T = TypeVar("T")
+
+
+def plan_reading(*, account: Account, orders_after: datetime | None, activities_after: datetime | None) -> ReadingPlan:
+    """Return what must be asked beyond the window: our orders that can change, and submits without an answer."""
+    working = Order.objects.filter(account=account).not_terminal_at_broker().values_list("broker_order_id", flat=True)
+    unsure = Order.objects.filter(
+        account=account, submission_state__in=[SubmissionState.SUBMITTING, SubmissionState.UNCONFIRMED]
+    )
+    linked = Order.objects.filter(account=account).exclude(broker_order_id="")
+    if activities_after is not None:
+        # Fills in the window can only be of orders that were touched in it, or are in it themselves.
+        recent = Fill.objects.filter(account=account, transaction_time__gte=activities_after)
+        linked = linked.filter(Q(submitted_at__gte=activities_after) | Q(pk__in=recent.values("order_id")))
+    return ReadingPlan(
+        orders_after=orders_after,
+        activities_after=activities_after,
+        working_order_ids=frozenset(working),
+        known_order_ids=frozenset(linked.values_list("broker_order_id", flat=True)),
+        unconfirmed_client_order_ids=tuple(unsure.values_list("client_order_id", flat=True).order_by("pk")),
+    )
+
+
+def load_record(*, account: Account, evidence: BrokerEvidence) -> LocalRecord:
+    """Return our side of everything the evidence speaks about, and every position that is not closed."""
+    orders = _load_orders(account, evidence)
+    by_pk = {order.pk: order for order in orders}
+    fills = _load_fills(account, evidence, by_pk)
+    stored = list(Position.objects.filter(account=account).not_closed())
+    symbols = _symbols(evidence, orders, stored)
+    return LocalRecord(
+        orders=tuple(_local_order(order) for order in orders),
+        fills=fills,
+        positions={position.symbol: _local_position(position) for position in stored},
+        ledgers={symbol: tuple(entries) for symbol, entries in ledger_of(account, symbols).items()},
+        percentages={
+            symbol: Percentages(stop_loss_pct=found.stop_loss_pct, target_pct=found.target_pct)
+            for symbol, found in parameters_for_symbols(account, symbols).items()
+        },
+    )
+
+
+def _symbols(evidence: BrokerEvidence, orders: list[Order], stored: list[Position]) -> set[str]:
+    """Ledgers are loaded only where something can differ: unrecorded orders, new fills, positions that disagree."""
+    held = {position.symbol: position for position in stored}
+    disagree = {
+        symbol
+        for symbol in set(held) | set(evidence.positions)
+        if symbol not in held
+        or symbol not in evidence.positions
+        or held[symbol].qty != evidence.positions[symbol].qty
+        or held[symbol].avg_entry_price != evidence.positions[symbol].avg_entry_price
+    }
+    recorded = {order.broker_order_id: order for order in orders if order.broker_order_id}
+    touched = {
+        theirs.symbol
+        for theirs in evidence.orders.values()
+        if theirs.broker_order_id not in recorded
+        or recorded[theirs.broker_order_id].status != theirs.status
+        or recorded[theirs.broker_order_id].filled_qty != theirs.filled_qty
+    }
+    return disagree | touched | {fill.symbol for fill in evidence.fills.values()}
+
+
+def _load_orders(account: Account, evidence: BrokerEvidence) -> list[Order]:
+    found: dict[int, Order] = {}
+    mine = Order.objects.filter(account=account).select_related("batch").defer("raw")
+    client_order_ids = [order.client_order_id for order in evidence.orders.values()]
+    broker_order_ids = list(evidence.orders)
+    for order_id in {fill.broker_order_id for fill in evidence.fills.values()} - set(broker_order_ids):
+        broker_order_ids.append(order_id)
+    for chunk in _chunks(broker_order_ids):
+        found.update((order.pk, order) for order in mine.filter(broker_order_id__in=chunk))
+    for chunk in _chunks(client_order_ids):
+        found.update((order.pk, order) for order in mine.filter(client_order_id__in=chunk))
+    found.update((order.pk, order) for order in mine.working())
+    for chunk in _chunks([order.replaces for order in evidence.orders.values() if order.replaces]):
+        found.update((order.pk, order) for order in mine.filter(broker_order_id__in=chunk))
+    return [found[pk] for pk in sorted(found)]
+
+
+def _load_fills(account: Account, evidence: BrokerEvidence, by_pk: dict[int, Order]) -> dict[str, LocalFill]:
+    mine = Fill.objects.filter(account=account).select_related("order").defer("raw", "order__raw")
+    found: dict[str, Fill] = {}
+    for chunk in _chunks(list(evidence.fills)):
+        found.update((fill.activity_id, fill) for fill in mine.filter(activity_id__in=chunk))
+    seen = [pk for pk, order in by_pk.items() if order.broker_order_id in evidence.orders]
+    for chunk in _chunks(seen):
+        found.update((fill.activity_id, fill) for fill in mine.filter(order_id__in=chunk))
+    if evidence.activities_after is not None:
+        window = mine.filter(transaction_time__gt=evidence.activities_after)
+        found.update((fill.activity_id, fill) for fill in window)
+    return {activity_id: _local_fill(fill) for activity_id, fill in found.items()}
+
+
+def _chunks(values: list[T]) -> list[list[T]]:
+    return [values[start : start + IDS_IN_ONE_QUERY] for start in range(0, len(values), IDS_IN_ONE_QUERY)]
+
+
+def _local_order(order: Order) -> LocalOrder:
+    waiting = order.submission_state == SubmissionState.RECORDED
+    released = order.batch is None or order.batch.state == Batch.State.RELEASED
+    return LocalOrder(
+        pk=order.pk,
+        client_order_id=order.client_order_id,
+        broker_order_id=order.broker_order_id,
+        submission_state=order.submission_state,
+        status=order.status,
+        symbol=order.symbol,
+        side=order.side,
+        qty=order.qty,
+        filled_qty=order.filled_qty,
+        filled_avg_price=order.filled_avg_price,
+        replaced_by=order.replaced_by,
+        is_in_flight=order.submission_state in IN_FLIGHT and (released or not waiting),
+    )
+
+
+def _local_fill(fill: Fill) -> LocalFill:
+    return LocalFill(
+        activity_id=fill.activity_id,
+        broker_order_id=fill.order.broker_order_id,
+        symbol=fill.symbol,
+        side=fill.side,
+        qty=fill.qty,
+        price=fill.price,
+        transaction_time=fill.transaction_time,
+    )
+
+
+def _local_position(position: Position) -> LocalPosition:
+    return LocalPosition(
+        symbol=position.symbol,
+        state=position.state,
+        qty=position.qty,
+        avg_entry_price=position.avg_entry_price,
+        stop_loss=position.stop_loss,
+        target=position.target,
+        total_risk=position.total_risk,
+        stop_loss_pct=position.stop_loss_pct,
+        target_pct=position.target_pct,
+    )
