@@ -1,0 +1,140 @@
+"""What a test or a demonstration makes happen from outside of the API."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from . import entry
+from .accounts import Account
+from .clock import MODES
+from .orders import Order
+from .requests import parse_order
+from .simulator import Simulator
+from .times import format_instant, parse_instant
+
+Action = Callable[[Simulator, dict[str, Any]], Any]
+
+
+def _account(simulator: Simulator, document: dict[str, Any]) -> Account:
+    return simulator.venue.account(_required(document, "key_id"))
+
+
+def _required(document: dict[str, Any], name: str) -> str:
+    if not document.get(name):
+        raise ValueError(f"{name} is required")
+    return str(document[name])
+
+
+def _order(simulator: Simulator, document: dict[str, Any]) -> tuple[Account, Order]:
+    order_id = _required(document, "order_id")
+    for account in simulator.venue.accounts.values():
+        if order_id in account.orders:
+            return account, account.orders[order_id]
+    raise ValueError(f"there is no order {order_id}")
+
+
+def manual_order(simulator: Simulator, document: dict[str, Any]) -> Any:
+    """An order placed by a person in another program, under a client_order_id that nobody here chose."""
+    fields = {name: value for name, value in document.items() if name not in {"key_id", "client_order_id"}}
+    fields = {"type": "market", "time_in_force": "day", **fields}
+    account = _account(simulator, document)
+    order = entry.submit(simulator.venue, simulator.execution, account, parse_order(fields))
+    return order.to_json(account.legs(order))
+
+
+def price(simulator: Simulator, document: dict[str, Any]) -> Any:
+    """Pins a symbol's price (null unpins it) and lets every order meet it."""
+    symbol = _required(document, "symbol")
+    if document.get("price") is None:
+        simulator.venue.prices.unpin(symbol)
+    else:
+        simulator.venue.prices.pin(symbol, Decimal(str(document["price"])))
+    simulator.execution.evaluate_all()
+    return {"symbol": symbol, "price": str(simulator.venue.price(symbol))}
+
+
+def clock(simulator: Simulator, document: dict[str, Any]) -> Any:
+    """`mode`, and `pin` (time stands still), `at` (time runs on from there) or `follow` the host."""
+    own = simulator.venue.clock
+    mode = document.get("mode", own.mode)
+    if mode not in MODES:
+        raise ValueError(f"mode must be one of: {', '.join(MODES)}")
+    own.mode = mode
+    if document.get("pin"):
+        own.pin(parse_instant(document["pin"]))
+    elif document.get("at"):
+        own.move_to(parse_instant(document["at"]))
+    elif document.get("follow"):
+        own.follow_host()
+    simulator.execution.evaluate_all()
+    return own.to_json() | {"mode": own.mode, "timestamp_utc": format_instant(own.now())}
+
+
+def fill(simulator: Simulator, document: dict[str, Any]) -> Any:
+    """Fills an open order by hand, wholly unless `qty` is given, at the market unless `price` is."""
+    account, order = _order(simulator, document)
+    if order.is_terminal:
+        raise ValueError(f"the order is already {order.status}")
+    at = Decimal(str(document["price"])) if document.get("price") else simulator.venue.price(order.symbol)
+    leaves = order.leaves_qty(at)
+    qty = Decimal(str(document["qty"])) if document.get("qty") else leaves
+    if not 0 < qty <= leaves:
+        raise ValueError(f"qty must be above 0 and at most {leaves}")
+    simulator.execution.fill(account, order, qty, at)
+    return order.to_json()
+
+
+def _end(status: str) -> Action:
+    def end(simulator: Simulator, document: dict[str, Any]) -> Any:
+        account, order = _order(simulator, document)
+        if order.is_terminal:
+            raise ValueError(f"the order is already {order.status}")
+        simulator.execution.end(account, order, status)
+        return order.to_json()
+
+    return end
+
+
+def reset_account(simulator: Simulator, document: dict[str, Any]) -> Any:
+    account = simulator.venue.reset_account(_required(document, "key_id"))
+    return {"id": account.id, "account_number": account.account_number}
+
+
+def close_sockets(simulator: Simulator, document: dict[str, Any]) -> Any:
+    return {"closed": simulator.hub.close_sockets(document.get("key_id"))}
+
+
+def config(simulator: Simulator, document: dict[str, Any]) -> Any:
+    """Changes what is given and answers with everything that can be changed."""
+    settings = simulator.venue.settings
+    if "latency_ms" in document:
+        simulator.latency_ms = float(document["latency_ms"])
+    if "rate_limit" in document:
+        simulator.limits.per_minute = int(document["rate_limit"])
+    if "fill_delay_ms" in document:
+        settings.fill_delay_ms = float(document["fill_delay_ms"])
+    for name in ("partial_fills", "hold_fills"):
+        if name in document:
+            setattr(settings, name, bool(document[name]))
+    simulator.execution.evaluate_all()
+    return {
+        "latency_ms": simulator.latency_ms,
+        "rate_limit": simulator.limits.per_minute,
+        "fill_delay_ms": settings.fill_delay_ms,
+        "partial_fills": settings.partial_fills,
+        "hold_fills": settings.hold_fills,
+    }
+
+
+ACTIONS: dict[str, Action] = {
+    "manual_order": manual_order,
+    "price": price,
+    "clock": clock,
+    "fill": fill,
+    "cancel": _end("canceled"),
+    "expire": _end("expired"),
+    "reject": _end("rejected"),
+    "reset_account": reset_account,
+    "close_sockets": close_sockets,
+    "config": config,
+}

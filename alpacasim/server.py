@@ -1,0 +1,141 @@
+"""The ASGI application, and the two ways to serve it: as a process, and in a thread for tests."""
+
+import asyncio
+import contextlib
+import json
+import socket
+import threading
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import WebSocketRoute
+from starlette.types import ASGIApp
+from starlette.websockets import WebSocket
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from . import scenario, stream
+from .fault_layer import TRANSPORT, FaultLayer
+from .routes import account, activities, control, market, orders, positions
+from .simulator import Simulator
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+TICK_SECONDS = 0.25
+
+
+# uvicorn's types are not followed in this project, so its class is untyped here.
+class Protocol(H11Protocol):  # type: ignore[misc]
+    """Lets a scripted fault reach the connection itself, to close it under an answer."""
+
+    app_state: dict[str, Any]
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.app_state = {**self.app_state, TRANSPORT: transport}
+        super().connection_made(transport)
+
+
+def create_app(simulator: Simulator) -> ASGIApp:
+    async def trade_updates(websocket: WebSocket) -> None:
+        await stream.serve(websocket, simulator.hub)
+
+    app = Starlette(
+        routes=[
+            *account.ROUTES, *activities.ROUTES, *market.ROUTES, *orders.ROUTES, *positions.ROUTES,
+            *control.ROUTES, WebSocketRoute("/stream", trade_updates),
+        ],
+        exception_handlers={404: _not_found, 405: _not_found},
+        lifespan=_lifespan(simulator),
+    )  # fmt: skip
+    app.state.simulator = simulator
+    return FaultLayer(app, simulator)
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    content = json.dumps({"code": 40410000, "message": "endpoint not found"})
+    return Response(content, 404, media_type="application/json")
+
+
+def _lifespan(simulator: Simulator) -> Any:
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        driver = asyncio.create_task(drive(simulator))
+        try:
+            yield
+        finally:
+            driver.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await driver
+            simulator.commit()
+            simulator.store.close()
+
+    return lifespan
+
+
+async def drive(simulator: Simulator) -> None:
+    """Runs steps when they fall due, and lets the market move at every tick."""
+    added = asyncio.Event()
+    scheduler = simulator.venue.scheduler
+    scheduler.on_add = added.set
+    next_tick = scheduler.now() + TICK_SECONDS
+    while True:
+        due = min(scheduler.next_due() or next_tick, next_tick)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(added.wait(), max(due - scheduler.now(), 0))
+        added.clear()
+        simulator.run_due()
+        if scheduler.now() >= next_tick:
+            simulator.tick()
+            next_tick = scheduler.now() + TICK_SECONDS
+
+
+def bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With the protocol named, asyncio switches off Nagle's delay: an answer costs 1 ms, not 40.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def make_server(simulator: Simulator) -> uvicorn.Server:
+    config = uvicorn.Config(
+        create_app(simulator), http=Protocol, ws="websockets-sansio", log_config=None, access_log=False,
+        timeout_graceful_shutdown=1, lifespan="on", ws_ping_interval=None,
+    )  # fmt: skip
+    return uvicorn.Server(config)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    url: str
+    stream_url: str
+    simulator: Simulator
+
+
+@contextlib.contextmanager
+def run_in_thread(*, scenario_document: dict[str, Any] | None = None, **options: Any) -> Iterator[Running]:
+    """Serves real HTTP on a free loopback port until the block ends; options as of `Simulator`."""
+    simulator = Simulator(**options)
+    if scenario_document is not None and not simulator.restored:
+        scenario.load(simulator, scenario_document)
+    listener = bind("127.0.0.1", 0)
+    server = make_server(simulator)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="alpacasim", daemon=True)
+    # The listener queues connections from here on: nobody needs to wait for the thread.
+    listener.listen()
+    thread.start()
+    address = f"127.0.0.1:{listener.getsockname()[1]}"
+    try:
+        yield Running(f"http://{address}", f"ws://{address}/stream", simulator)
+    finally:
+        server.should_exit = True
+        thread.join(timeout=10)
+        listener.close()
