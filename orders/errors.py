@@ -1,0 +1,21 @@
+"""What can be wrong with a request to record, release or halt orders. Each text is a sentence for people."""
+
+
+class OrdersError(Exception):
+    """Refused by our own rules: nothing was changed."""
+
+
+class BatchNotUsable(OrdersError):
+    """The batch has errors, so nothing of it was recorded."""
+
+
+class DuplicateBatch(OrdersError):
+    """The same orders were recorded in the last day already."""
+
+
+class AccountNotUsable(OrdersError):
+    """The account is inactive: it is neither read nor traded."""
+
+
+class WrongState(OrdersError):
+    """The batch or account is no longer in a state in which this can be done."""
