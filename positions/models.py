@@ -1,5 +1,6 @@
 """Positions: projections of the ledger, and the parameters that give each its stop, target and risk."""
 
+from decimal import Decimal
 from typing import Any
 
 from django.db import models
@@ -104,6 +105,51 @@ class Position(models.Model):
     def get_absolute_url(self) -> str:
         return reverse("positions:position", args=[self.pk])
 
+    @property
+    def is_open(self) -> bool:
+        return self.state == self.State.OPEN
+
+    @property
+    def is_never_filled(self) -> bool:
+        """An entry that was given up before anything was bought or sold: closed without ever having been open."""
+        return self.state == self.State.CLOSED and self.opened_at is None
+
+    @property
+    def exit_qty(self) -> Decimal:
+        return self.entry_qty - abs(self.qty)
+
+    @property
+    def market_value(self) -> Decimal | None:
+        """Dollars at the last price, negative for a short; None while no price is known."""
+        return None if self.last_price is None else self.qty * self.last_price
+
+    @property
+    def unrealized_pl(self) -> Decimal | None:
+        return None if self.market_value is None else self.market_value - self.cost_basis
+
+    @property
+    def unrealized_pl_fraction(self) -> Decimal | None:
+        """Profit as a fraction of what the position cost: 0.05 is five percent."""
+        if self.unrealized_pl is None or not self.cost_basis:
+            return None
+        return self.unrealized_pl / abs(self.cost_basis)
+
+    @property
+    def stop_distance(self) -> Decimal | None:
+        """How far the price may still go to the stop, as a fraction of the last price; negative once it is beyond."""
+        return self._distance(self.stop_loss, towards_loss=True)
+
+    @property
+    def target_distance(self) -> Decimal | None:
+        """How far the price has to go to the target, as a fraction of the last price; negative once it is beyond."""
+        return self._distance(self.target, towards_loss=False)
+
+    def _distance(self, level: Decimal | None, *, towards_loss: bool) -> Decimal | None:
+        if level is None or not self.last_price or not self.is_open:
+            return None
+        falls = towards_loss == (self.side == "long")
+        return (self.last_price - level if falls else level - self.last_price) / self.last_price
+
 
 class RiskParameters(models.Model):
     """How far stop and target lie from the entry: the account's default, or one symbol's own."""
@@ -131,8 +177,9 @@ class ParameterChange(models.Model):
     symbol = models.CharField(max_length=32, blank=True)
     at = models.DateTimeField()
     actor = models.CharField(max_length=150)
-    before: Any = models.JSONField(null=True)
+    before: Any = models.JSONField(null=True, help_text="Percentages as strings; null: there were none of its own.")
     after: Any = models.JSONField(null=True)
+    applied_to_open = models.BooleanField(default=False, help_text="Open positions were recalculated by it.")
     effects: Any = models.JSONField(
         default=list, help_text="Per open position: stop, target and risk before and after."
     )

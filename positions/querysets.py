@@ -17,3 +17,6 @@ class PositionQuerySet(models.QuerySet["Position"]):
 
     def closed(self) -> "PositionQuerySet":
         return self.filter(state="closed")
+
+    def never_filled(self) -> "PositionQuerySet":
+        return self.filter(state="closed", opened_at__isnull=True)

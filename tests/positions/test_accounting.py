@@ -25,13 +25,18 @@ def entry(qty: str, price: str, minute: int = 0, **more) -> LedgerEntry:
     )
 
 
+def values(*items):
+    """Several figures at once, to be compared with plain numbers."""
+    return items
+
+
 def ledger(*lines: tuple[str, str]) -> list[LedgerEntry]:
     return [entry(qty, price, minute) for minute, (qty, price) in enumerate(lines)]
 
 
 def test_a_long_is_averaged_partly_sold_and_closed():
     (trip,) = fold(ledger(("100", "10"), ("50", "13"), ("-60", "12"), ("-90", "9")))
-    assert (trip.side, trip.qty, trip.entry_qty, trip.exit_qty) == ("long", 0, 150, 150)
+    assert values(trip.side, trip.qty, trip.entry_qty, trip.exit_qty) == ("long", 0, 150, 150)
     assert trip.avg_entry_price == Decimal("11")
     assert trip.avg_exit_price == Decimal("10.2")
     assert trip.realized_pl == Decimal("-120")
@@ -41,7 +46,7 @@ def test_a_long_is_averaged_partly_sold_and_closed():
 
 def test_a_partial_exit_leaves_the_average_price_alone():
     (trip,) = fold(ledger(("100", "10"), ("50", "13"), ("-60", "12")))
-    assert (trip.qty, trip.avg_entry_price, trip.cost_basis) == (90, Decimal("11"), 990)
+    assert values(trip.qty, trip.avg_entry_price, trip.cost_basis) == (90, Decimal("11"), 990)
     assert trip.realized_pl == Decimal("60")
     assert trip.is_open
 
@@ -54,21 +59,21 @@ def test_the_average_is_that_of_the_open_quantity_like_the_brokers():
 
 def test_a_short_mirrors_a_long():
     (trip,) = fold(ledger(("-10", "50"), ("-10", "52"), ("5", "40")))
-    assert (trip.side, trip.qty, trip.entry_qty, trip.exit_qty) == ("short", -15, 20, 5)
-    assert (trip.avg_entry_price, trip.cost_basis, trip.realized_pl) == (51, -765, 55)
+    assert values(trip.side, trip.qty, trip.entry_qty, trip.exit_qty) == ("short", -15, 20, 5)
+    assert values(trip.avg_entry_price, trip.cost_basis, trip.realized_pl) == (51, -765, 55)
 
 
 def test_a_flip_closes_one_round_trip_and_opens_another_at_the_same_instant():
     long, short = fold(ledger(("10", "100"), ("-25", "110")))
-    assert (long.side, long.qty, long.realized_pl, long.sequence) == ("long", 0, 100, 1)
-    assert (short.side, short.qty, short.avg_entry_price, short.sequence) == ("short", -15, 110, 2)
+    assert values(long.side, long.qty, long.realized_pl, long.sequence) == ("long", 0, 100, 1)
+    assert values(short.side, short.qty, short.avg_entry_price, short.sequence) == ("short", -15, 110, 2)
     assert long.closed_at == short.opened_at
     assert [part.qty for part in (*long.entries, *short.entries)] == [10, -10, -15]
 
 
 def test_round_trips_are_numbered_in_the_order_in_which_they_opened():
     trips = fold(ledger(("1", "1"), ("-1", "2"), ("-1", "3"), ("1", "2"), ("5", "1")))
-    assert [(trip.sequence, trip.side, trip.realized_pl, trip.is_open) for trip in trips] == [
+    assert [values(trip.sequence, trip.side, trip.realized_pl, trip.is_open) for trip in trips] == [
         (1, "long", 1, False),
         (2, "short", 1, False),
         (3, "long", 0, True),
@@ -97,7 +102,7 @@ def test_numbers_longer_than_the_default_context_stay_exact():
 
 def test_an_average_entry_sets_the_price_of_what_is_open_and_realises_nothing():
     trips = fold([*ledger(("10", "10"), ("-5", "12")), entry("0", "11", 5, kind="average")])
-    assert (trips[0].avg_entry_price, trips[0].cost_basis, trips[0].realized_pl) == (11, 55, 10)
+    assert values(trips[0].avg_entry_price, trips[0].cost_basis, trips[0].realized_pl) == (11, 55, 10)
     (closed,) = fold([*ledger(("10", "10"), ("-5", "12")), entry("0", "11", 5, kind="average"), entry("-5", "12", 6)])
     assert closed.realized_pl == 15
     assert closed.avg_entry_price == Decimal("10.5")
@@ -111,7 +116,7 @@ def test_an_average_entry_means_nothing_while_flat():
 
 def test_a_split_books_shares_without_cost():
     (trip,) = fold([*ledger(("10", "100")), entry("90", "0", 1, kind="correction")])
-    assert (trip.qty, trip.avg_entry_price, trip.cost_basis) == (100, 10, 1000)
+    assert values(trip.qty, trip.avg_entry_price, trip.cost_basis) == (100, 10, 1000)
 
 
 def test_one_estimated_entry_marks_its_round_trip_only():
