@@ -1,0 +1,88 @@
+"""Apply approved fixes: read again, write what was shown or nothing, read again to verify.
+
+1. A fresh run proposes anew from what database and Alpaca say now. A fix that it does not propose again under the
+   same key and fingerprint is void (STALE or WITHDRAWN), and nothing of it is written.
+2. Each remaining fix is written in one transaction with its audit entry and its way back.
+3. A last run verifies: what it still shows has failed, what is gone is verified.
+Interrupted anywhere, the rows say what is left: approved fixes are applied, applied ones verified by the next run.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from audit import journal
+from broker.models import Account
+from positions.rebuilding import rebuild_positions
+from reconciliation.models import Fix, Run
+from reconciliation.operations import Undo, perform
+from reconciliation.running import account_lease, make_run, request_run
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What came of an account's approved fixes."""
+
+    fixes: list[Fix]
+    first_run: Run | None
+    verification_run: Run | None
+
+    @property
+    def all_verified(self) -> bool:
+        return all(fix.state == Fix.State.VERIFIED for fix in self.fixes)
+
+
+def apply_approved(*, account: Account, actor: str, wait_seconds: float = 120) -> Applied:
+    """Apply and verify every approved fix of the account. Without any, it reads nothing."""
+    waiting = Fix.objects.filter(account=account)
+    if not waiting.awaiting_apply().exists() and not waiting.filter(state=Fix.State.APPLIED).exists():
+        return Applied(fixes=[], first_run=None, verification_run=None)
+    with account_lease(account, wait_seconds=wait_seconds):
+        pks = list(waiting.filter(state__in=[Fix.State.APPROVED, Fix.State.APPLIED]).values_list("pk", flat=True))
+        if not pks:
+            return Applied(fixes=[], first_run=None, verification_run=None)
+        first = _run(account, Run.Trigger.APPROVAL, actor)
+        if first.state != Run.State.INCOMPLETE:
+            for pk in pks:
+                apply_fix(fix=Fix.objects.get(pk=pk), now=timezone.now())
+        written = waiting.filter(pk__in=pks, state=Fix.State.APPLIED).exists()
+        last = _run(account, Run.Trigger.VERIFICATION, actor) if written else None
+    return Applied(fixes=list(Fix.objects.filter(pk__in=pks).order_by("pk")), first_run=first, verification_run=last)
+
+
+def _run(account: Account, trigger: str, actor: str) -> Run:
+    return make_run(run=request_run(account=account, trigger=trigger, requested_by=actor, now=timezone.now()))
+
+
+def apply_fix(*, fix: Fix, now: datetime) -> bool:
+    """Write one approved fix; False if it is not (or no longer) approved. Two callers: one writes."""
+    with transaction.atomic():
+        claimed = Fix.objects.filter(pk=fix.pk, state=Fix.State.APPROVED, fingerprint=fix.fingerprint).update(
+            state=Fix.State.APPLIED, applied_at=now
+        )
+        if not claimed:
+            return False
+        undo = Undo()
+        for operation in fix.plan:
+            perform(operation=operation, account=fix.account, fix_pk=fix.pk, undo=undo, now=now)
+        rebuild_positions(account=fix.account, symbols={fix.symbol}, now=now)
+        Fix.objects.filter(pk=fix.pk).update(undo_plan=undo.as_plan())
+        journal.record(
+            at=now,
+            actor=fix.approved_by,
+            action="fix.applied",
+            account=fix.account.slug,
+            subject_type="fix",
+            subject_id=fix.pk,
+            summary=f"Applied: {fix.title}",
+            before=fix.before,
+            after=fix.after,
+        )
+    fix.refresh_from_db()
+    logger.info("fix %s applied for %s: %s", fix.pk, fix.account.slug, fix.title)
+    return True

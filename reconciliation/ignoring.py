@@ -1,0 +1,38 @@
+"""Ignore a drift for a while, for a reason, by name: it stays visible under its filter and comes back by itself."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from audit import journal
+from reconciliation.errors import ReconciliationError
+from reconciliation.kinds import KINDS, Kind
+from reconciliation.models import Drift
+
+
+def ignore_drift(*, drift: Drift, actor: str, reason: str, until: datetime, now: datetime) -> Drift:
+    """Ignore an open root drift and its consequences until a moment. Bad evidence cannot be ignored."""
+    if KINDS[Kind(drift.kind)].group == "evidence":
+        raise ReconciliationError("A read that proves nothing cannot be ignored: repair the reading.")
+    if not reason.strip():
+        raise ReconciliationError("Say why it may be ignored.")
+    if until <= now:
+        raise ReconciliationError("The end of ignoring lies in the past.")
+    with transaction.atomic():
+        changed = Drift.objects.filter(pk=drift.pk, state=Drift.State.OPEN).update(
+            state=Drift.State.IGNORED, ignored_by=actor, ignored_reason=reason.strip()[:300], ignored_until=until
+        )
+        if changed:
+            Drift.objects.filter(cause=drift, state=Drift.State.OPEN).update(state=Drift.State.IGNORED)
+            journal.record(
+                at=now,
+                actor=actor,
+                action="drift.ignored",
+                account=drift.account.slug,
+                subject_type="drift",
+                subject_id=drift.pk,
+                summary=f"Ignored until {until:%Y-%m-%d %H:%M} UTC: {drift.sentence}",
+                reason=reason,
+            )
+    drift.refresh_from_db()
+    return drift

@@ -1,0 +1,187 @@
+"""One reconciliation, from the lease to the verdict."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from broker.errors import BrokerError
+from broker.gateway import Gateway, open_gateway
+from broker.models import Account
+from reconciliation.binding import check_account
+from reconciliation.comparison import compare, symbols_in_flight
+from reconciliation.difference import Explained
+from reconciliation.errors import AccountReset, IncompleteRead, RunInProgress, WrongAccount
+from reconciliation.evidence import BrokerEvidence, LocalRecord
+from reconciliation.explanation import explain
+from reconciliation.importing import import_history, needs_import
+from reconciliation.kinds import Kind
+from reconciliation.models import Drift, ReadingCursor, Run
+from reconciliation.planning import plan
+from reconciliation.progress import ProgressNote
+from reconciliation.reading import Reader, overlap
+from reconciliation.recorded import load_record, plan_reading
+from reconciliation.storing import earliest_hold, store_evidence_drift, store_findings
+from work import leases
+
+logger = logging.getLogger(__name__)
+
+LEASE_SECONDS = 60.0
+#: Two readings must agree before anything is judged; after this many the account is simply too busy.
+MOST_READINGS = 4
+
+
+@dataclass(slots=True)
+class Judgement:
+    """What two agreeing readings show."""
+
+    evidence: BrokerEvidence
+    record: LocalRecord
+    explained: list[Explained] = field(default_factory=list)
+
+
+def request_run(*, account: Account, trigger: str, requested_by: str, now: datetime, is_full: bool = False) -> Run:
+    """Record the wish for a run; the worker finds it in the row and makes it."""
+    return Run.objects.create(
+        account=account, trigger=trigger, requested_by=requested_by, requested_at=now, is_full=is_full
+    )
+
+
+def run_reconciliation(
+    *, account: Account, trigger: str, requested_by: str, is_full: bool = False, wait_seconds: float = 120
+) -> Run:
+    """Request a run and make it here and now. Raises RunInProgress when another process keeps the account."""
+    run = request_run(account=account, trigger=trigger, requested_by=requested_by, now=timezone.now(), is_full=is_full)
+    with account_lease(account, wait_seconds=wait_seconds):
+        return make_run(run=run)
+
+
+@contextmanager
+def account_lease(account: Account, *, wait_seconds: float) -> Iterator[None]:
+    """Hold the account: one process at a time reads, judges and applies."""
+    name = lease_name(account)
+    deadline = time.monotonic() + wait_seconds
+    while not leases.take(name, seconds=LEASE_SECONDS, now=timezone.now()):
+        if time.monotonic() > deadline:
+            raise RunInProgress(f"Another process is reconciling account {account.slug} now. Try again in a minute.")
+        time.sleep(0.2)
+    try:
+        yield
+    finally:
+        leases.give_back(name)
+
+
+def lease_name(account: Account) -> str:
+    return f"account:{account.slug}"
+
+
+def make_run(*, run: Run) -> Run:
+    """Make a requested run; the account's lease is held by the caller. Never raises for what Alpaca does."""
+    account = run.account
+    Run.objects.filter(pk=run.pk).update(state=Run.State.RUNNING, started_at=timezone.now())
+    run.refresh_from_db()
+    gateway: Gateway | None = None
+    try:
+        gateway = open_gateway(account)
+        judgement = _judge(run, gateway)
+    except (WrongAccount, AccountReset, IncompleteRead, BrokerError) as error:
+        _finish_incomplete(run, error, calls=gateway.calls if gateway else 0)
+    else:
+        _finish_complete(run, judgement, calls=gateway.calls)
+    logger.info("run %s of %s ended %s after %s calls", run.pk, account.slug, run.state, run.api_calls)
+    return run
+
+
+# --- Reading until two readings agree -------------------------------------------------------------------------
+
+
+def _judge(run: Run, gateway: Gateway) -> Judgement:
+    note = ProgressNote(run=run, lease=lease_name(run.account), lease_seconds=LEASE_SECONDS)
+    cursor, _ = ReadingCursor.objects.get_or_create(account=run.account)
+    if needs_import(run.account, cursor):
+        check_account(account=run.account, found=gateway.get_account(), now=timezone.now())
+        import_history(account=run.account, gateway=gateway, cursor=cursor, note=note)
+    judgement = _look(run, gateway, cursor, note)
+    for _reading in range(MOST_READINGS - 1):
+        if not judgement.explained:
+            _refuse_if_moving(judgement)
+            return judgement
+        time.sleep(settings.QUIET_PERIOD_SECONDS)
+        again = _look(run, gateway, cursor, note)
+        if _same(judgement, again):
+            return again
+        judgement = again
+    raise IncompleteRead(
+        f"The account was still moving after {MOST_READINGS} readings, no two of which agree. Try again when it is quiet."
+    )
+
+
+def _look(run: Run, gateway: Gateway, cursor: ReadingCursor, note: ProgressNote) -> Judgement:
+    hours = settings.CURSOR_OVERLAP_HOURS
+    reading = plan_reading(
+        account=run.account,
+        orders_after=None if run.is_full else overlap(cursor.orders_read_to, hours=hours),
+        activities_after=None if run.is_full else overlap(cursor.activities_read_to, hours=hours),
+    )
+    evidence = Reader(gateway=gateway, plan=reading, note=note).read()
+    check_account(account=run.account, found=evidence.account, now=timezone.now())
+    record = load_record(account=run.account, evidence=evidence)
+    return Judgement(evidence, record, explain(compare(record, evidence), record, evidence))
+
+
+def _same(first: Judgement, second: Judgement) -> bool:
+    return [(e.difference, e.cause_key) for e in first.explained] == [
+        (e.difference, e.cause_key) for e in second.explained
+    ]
+
+
+def _refuse_if_moving(judgement: Judgement) -> None:
+    """Positions of symbols with an order between states are not judged; 'in sync' would then claim too much."""
+    moving = symbols_in_flight(judgement.record, judgement.evidence)
+    for symbol in sorted(moving):
+        ours, theirs = judgement.record.positions.get(symbol), judgement.evidence.positions.get(symbol)
+        if (ours.qty if ours else 0) != (theirs.qty if theirs else 0):
+            raise IncompleteRead(f"An order in {symbol} is on its way, so its position cannot be judged yet.")
+
+
+# --- The verdict ----------------------------------------------------------------------------------------------
+
+
+def _finish_complete(run: Run, judgement: Judgement, *, calls: int) -> None:
+    now = timezone.now()
+    proposals = plan(judgement.explained, judgement.record, judgement.evidence)
+    with transaction.atomic():
+        drifts, _fixes = store_findings(run=run, explained=judgement.explained, proposals=proposals, now=now)
+        is_open = any(drift.state == Drift.State.OPEN for drift in drifts)
+        run.state = Run.State.DRIFT if is_open else Run.State.IN_SYNC
+        run.completeness = dict(judgement.evidence.counts)
+        _save_end(run, now, calls)
+        _advance_cursor(run.account, judgement.evidence.read_started_at)
+
+
+def _finish_incomplete(run: Run, error: Exception, *, calls: int) -> None:
+    now = timezone.now()
+    kind = {WrongAccount: Kind.WRONG_ACCOUNT, AccountReset: Kind.ACCOUNT_RESET}.get(type(error), Kind.INCOMPLETE_READ)
+    with transaction.atomic():
+        store_evidence_drift(run=run, kind=kind, sentence=str(error), now=now)
+        run.state = Run.State.INCOMPLETE
+        run.incomplete_reason = str(error)
+        _save_end(run, now, calls)
+
+
+def _save_end(run: Run, now: datetime, calls: int) -> None:
+    run.finished_at = now
+    run.api_calls = calls
+    run.save(update_fields=["state", "finished_at", "api_calls", "incomplete_reason", "completeness"])
+
+
+def _advance_cursor(account: Account, read_to: datetime) -> None:
+    hold = earliest_hold(account)
+    moment = min(read_to, hold) if hold else read_to
+    ReadingCursor.objects.filter(account=account).update(orders_read_to=moment, activities_read_to=moment)

@@ -1,0 +1,45 @@
+"""Undo a backfill: put back exactly what it changed, if nothing was built on it meanwhile."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from audit import journal
+from positions.rebuilding import rebuild_positions
+from reconciliation.errors import FixRefused
+from reconciliation.models import Fix
+from reconciliation.operations import check_reversible, reverse
+
+UNDOABLE = (Fix.State.APPLIED, Fix.State.VERIFIED, Fix.State.FAILED)
+
+
+def undo_fix(*, fix: Fix, actor: str, now: datetime, reason: str = "") -> Fix:
+    """Reverse the fix in one transaction with its audit entry. Raises FixRefused with the reason if it cannot be.
+
+    Undoing twice, or by two people at once: one of them undoes, the other is told.
+    """
+    if fix.state not in UNDOABLE or fix.undo_plan is None:
+        raise FixRefused(f"Fix {fix.pk} is {fix.get_state_display().lower()}: there is nothing of it to undo.")
+    with transaction.atomic():
+        claimed = Fix.objects.filter(pk=fix.pk, state=fix.state).update(
+            state=Fix.State.UNDONE, undone_at=now, undone_by=actor
+        )
+        if not claimed:
+            raise FixRefused(f"Fix {fix.pk} was changed by somebody else just now. Look at it again.")
+        check_reversible(fix.undo_plan)
+        reverse(fix.undo_plan)
+        rebuild_positions(account=fix.account, symbols={fix.symbol}, now=now)
+        journal.record(
+            at=now,
+            actor=actor,
+            action="fix.undone",
+            account=fix.account.slug,
+            subject_type="fix",
+            subject_id=fix.pk,
+            summary=f"Undone: {fix.title}",
+            reason=reason,
+            before=fix.after,
+            after=fix.before,
+        )
+    fix.refresh_from_db()
+    return fix
