@@ -1,0 +1,11 @@
+"""All work that is due anywhere, found in the rows."""
+
+from datetime import datetime
+
+import orders.due_work
+import reconciliation.due_work
+
+
+def queue_due_work(now: datetime) -> int:
+    """Queue what is due, each under a name that is not queued twice at a time; return how much was queued."""
+    return orders.due_work.queue_due_work(now) + reconciliation.due_work.queue_due_work(now)

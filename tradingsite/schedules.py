@@ -1,0 +1,49 @@
+"""The schedules of the installation, declared once. What is not here any more is removed."""
+
+from dataclasses import dataclass
+
+from django_q.models import Schedule
+
+from work import leases
+
+PREFIX = "tradingsite: "
+
+
+@dataclass(frozen=True)
+class Timetable:
+    """`cron` is read in New York time (Q_CLUSTER["time_zone"])."""
+
+    name: str
+    function: str
+    cron: str
+
+
+TIMETABLES = (Timetable("reconcile at the close", "reconciliation.tasks.reconcile_at_close", "0 16 * * 1-5"),)
+
+
+def sync_schedules() -> int:
+    """Bring the rows in step with the declaration; return how many changed.
+
+    django-q2 gives a schedule no unique name, so the lease lets one process at a time do it. Who does not get it has
+    nothing to do: the other one is doing the same.
+    """
+    with leases.holding("sync-schedules", seconds=30) as taken:
+        if not taken:
+            return 0
+        names = [PREFIX + timetable.name for timetable in TIMETABLES]
+        removed: int = Schedule.objects.filter(name__startswith=PREFIX).exclude(name__in=names).delete()[0]
+        return removed + sum(_sync(timetable) for timetable in TIMETABLES)
+
+
+def _sync(timetable: Timetable) -> int:
+    wanted = {"func": timetable.function, "schedule_type": Schedule.CRON, "cron": timetable.cron, "repeats": -1}
+    name = PREFIX + timetable.name
+    if Schedule.objects.filter(name=name, **wanted).exists():
+        return 0
+    schedule, is_new = Schedule.objects.get_or_create(name=name, defaults=wanted)
+    if not is_new:
+        for field, value in wanted.items():
+            setattr(schedule, field, value)
+        schedule.next_run = schedule.calculate_next_run()
+        schedule.save()
+    return 1

@@ -1,0 +1,138 @@
+"""The clock of a worker: every second it looks which work is due, and feels the cluster's pulse.
+
+A thread of the worker's parent process, which never forks. It survives every error: a locked or absent database
+delays work and loses none.
+"""
+
+import logging
+import threading
+import time
+from collections import Counter
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import Error as DatabaseError
+from django.db import connection
+from django.utils import timezone
+from django_q.models import OrmQ
+from django_q.tasks import async_task
+
+from tradingsite.cluster_signs import HEARTBEAT_FUNCTION
+from tradingsite.due_work import queue_due_work
+from tradingsite.watchdog import Pulse, lease_pid
+from work import leases
+from work.heartbeat import beat, last_beat
+from work.models import Lease
+from work.queue import LOST_AFTER_SECONDS
+
+TICK_SECONDS = 1.0
+BEAT_SECONDS = 3.0
+LONGEST_PAUSE_SECONDS = 10.0
+#: A step that takes this long had to wait for the database.
+_SLOW_SECONDS = 2.0
+#: A delivery in whose hands the cluster died this often is dropped; the rows bring its work back in due time.
+_DEADLY_AFTER = 3
+
+logger = logging.getLogger(__name__)
+
+
+class Ticker(threading.Thread):
+    def __init__(self) -> None:
+        super().__init__(name="ticker", daemon=True)
+        self.pulse: Pulse | None = None
+        self._stopping = threading.Event()
+        self._cluster_died_at: datetime | None = None
+        self._deaths: Counter[int] = Counter()
+        self._beaten_at = 0.0
+        self._undisturbed_since = time.monotonic()
+        self._heard: dict[str, tuple[datetime | None, float]] = {}
+        self._problem = ""
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self.join(timeout=3)
+
+    def cluster_died(self) -> None:
+        """Give the deliveries that the dead cluster had in hand to the next one. Call it after its last breath."""
+        self._cluster_died_at = timezone.now()
+
+    def run(self) -> None:
+        pause = TICK_SECONDS
+        while not self._stopping.wait(pause):
+            began = time.monotonic()
+            went_well = self._tick()
+            if not went_well or time.monotonic() - began > _SLOW_SECONDS:
+                self._undisturbed_since = time.monotonic()
+            pause = TICK_SECONDS if went_well else min(pause * 2, LONGEST_PAUSE_SECONDS)
+        connection.close()
+
+    def _tick(self) -> bool:
+        try:
+            self._release_deliveries()
+            if time.monotonic() - self._beaten_at >= BEAT_SECONDS:
+                self._beaten_at = time.monotonic()
+                self._beat()
+            self._feel_pulse()
+            queue_due_work(timezone.now())
+        except DatabaseError as error:
+            connection.close()
+            self._note_problem(error)
+            return False
+        except Exception as error:  # a fault in one look must not end all later ones
+            self._note_problem(error)
+            return True
+        if self._problem:
+            logger.warning("ticker: works again")
+            self._problem = ""
+        return True
+
+    def _note_problem(self, error: Exception) -> None:
+        """Log it once, not every second."""
+        problem = f"{type(error).__name__}: {error}"
+        if problem != self._problem:
+            self._problem = problem
+            trace = None if isinstance(error, DatabaseError) else error
+            logger.warning("ticker: %s; trying again", problem, exc_info=trace)
+
+    def _beat(self) -> None:
+        now = timezone.now()
+        beat("ticker", now=now)
+        # Not by enqueue_once: its result is not kept, or heartbeats would push all other results out of the list.
+        if leases.take("queued:heartbeat", seconds=LOST_AFTER_SECONDS, now=now, holder="queue"):
+            async_task(HEARTBEAT_FUNCTION, task_name="heartbeat", save=False)
+
+    def _feel_pulse(self) -> None:
+        for name in ("worker", "results"):
+            at = last_beat(name)
+            if name not in self._heard or self._heard[name][0] != at:
+                self._heard[name] = (at, time.monotonic())
+        holders = Lease.objects.filter(expires_at__gt=timezone.now()).exclude(name__startswith="queued:")
+        pids = {lease_pid(holder) for holder in holders.values_list("holder", flat=True)}
+        self.pulse = Pulse(
+            read_at=time.monotonic(),
+            undisturbed_since=self._undisturbed_since,
+            executed_at=self._heard["worker"][1],
+            acknowledged_at=self._heard["results"][1],
+            lease_holders=frozenset(pid for pid in pids if pid is not None),
+        )
+
+    def _release_deliveries(self) -> None:
+        """What a cluster takes from the queue is locked for `retry` seconds, far too long to wait after its death.
+
+        Unlocked, not deleted: a scheduled task, such as the reconciliation at the close, exists nowhere but in its
+        delivery. Should another living cluster have one of them in hand, it is done twice, which every task bears.
+        """
+        died_at = self._cluster_died_at
+        if died_at is None:
+            return
+        locked_until = died_at + timedelta(seconds=settings.Q_CLUSTER["retry"])
+        held = OrmQ.objects.filter(lock__gt=timezone.now(), lock__lte=locked_until)
+        self._deaths.update(held.values_list("pk", flat=True))
+        deadly = [pk for pk, deaths in self._deaths.items() if deaths >= _DEADLY_AFTER]
+        if deadly:
+            logger.error("ticker: %d tasks saw %d clusters die and are dropped", len(deadly), _DEADLY_AFTER)
+            OrmQ.objects.filter(pk__in=deadly).delete()
+            self._deaths = Counter({pk: n for pk, n in self._deaths.items() if pk not in deadly})
+        held.update(lock=timezone.now())
+        leases.give_back("queued:heartbeat", holder="queue")
+        self._cluster_died_at = None

@@ -1,0 +1,115 @@
+"""See that a django-q2 cluster has stopped working, which it does not notice itself.
+
+Measured with 1.11: a killed idle worker takes the task queue's lock with it and everything waits for ever; a killed
+monitor is replaced by one that hears nothing; a killed sentinel leaves orphans that go on working. All look healthy
+from inside. So any process that vanishes without a good-bye condemns the whole cluster, and so does silence: a
+heartbeat task that is not executed and acknowledged in time.
+
+Silence is excused while tasks hold leases, since long tasks are no fault, and while the database does not answer,
+since then nobody can leave a sign.
+"""
+
+import socket
+from collections.abc import Set
+from dataclasses import dataclass
+
+import psutil
+
+from tradingsite.survivors import living
+
+#: No task of ours runs this long without a lease.
+SILENCE_SECONDS = 12.0
+#: Some workers hold leases: the others should still answer, but may be busy with something shorter.
+SILENCE_BESIDE_LONG_WORK_SECONDS = 60.0
+START_UP_SECONDS = 25.0
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """What the database says about the cluster. Times are monotonic seconds."""
+
+    read_at: float
+    #: The database worked without interruption since then.
+    undisturbed_since: float
+    #: When the last executed, and the last acknowledged, heartbeat was seen to change.
+    executed_at: float
+    acknowledged_at: float
+    #: Processes that hold a live lease.
+    lease_holders: frozenset[int] = frozenset()
+
+
+class Watchdog:
+    """Judges one cluster after the other. Knows no database: it must see a killed process while that is locked."""
+
+    def __init__(self, *, workers: int, task_timeout: float) -> None:
+        self._workers = workers
+        self._task_timeout = task_timeout
+        self._main: int | None = None
+        self._started_at = 0.0
+        self._known: set[psutil.Process] = set()
+
+    def watch(self, main: int | None, *, at: float) -> None:
+        """Begin with a new cluster, or with none."""
+        self._main, self._started_at = main, at
+        self._known = set()
+
+    def watches(self, main: int | None) -> bool:
+        return main is not None and main == self._main
+
+    def complaint(self, pulse: Pulse | None, *, farewells: Set[int], now: float) -> str | None:
+        """Return why the cluster must be replaced, or None while there is no reason."""
+        if self._main is None:
+            return None
+        return self._vanished(farewells) or self._silent(pulse, now)
+
+    def _vanished(self, farewells: Set[int]) -> str | None:
+        now_there = set(cluster_processes(self._main or 0))
+        gone = {process for process in self._known - now_there if process.pid not in farewells}
+        self._known |= now_there
+        self._known -= {process for process in self._known if process.pid in farewells}
+        if gone:
+            return f"process {min(process.pid for process in gone)} of the cluster is gone"
+        return None
+
+    def _silent(self, pulse: Pulse | None, now: float) -> str | None:
+        if pulse is None or now - pulse.read_at > SILENCE_SECONDS:
+            return None  # the database does not answer, so nothing is known
+        patience = self._patience(pulse.lease_holders)
+        started = self._started_at + START_UP_SECONDS - SILENCE_SECONDS
+        for heard_at, what in ((pulse.executed_at, "executed"), (pulse.acknowledged_at, "acknowledged")):
+            silence = now - max(heard_at, pulse.undisturbed_since, started)
+            if silence > patience:
+                return f"no heartbeat was {what} for {silence:.0f} s"
+        return None
+
+    def _patience(self, lease_holders: Set[int]) -> float:
+        busy = sum(process.pid in lease_holders for process in self._known)
+        if busy >= self._workers:
+            return self._task_timeout + SILENCE_SECONDS
+        return SILENCE_BESIDE_LONG_WORK_SECONDS if busy else SILENCE_SECONDS
+
+
+def cluster_processes(main: int) -> list[psutil.Process]:
+    """Return main, its sentinel, and the sentinel's workers, monitor and pusher.
+
+    Not deeper: what a task starts for a moment is no part of the cluster.
+    """
+    try:
+        process = psutil.Process(main)
+        sentinels = living(process.children())
+        return living([process]) + sentinels + living(child for each in sentinels for child in _children(each))
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children()
+    except psutil.NoSuchProcess:
+        return []
+
+
+def lease_pid(holder: str) -> int | None:
+    """Return the pid in a lease's holder (`host:pid:start`) if it is of this host."""
+    host, _, pid = holder.rpartition(":")[0].rpartition(":")
+    return int(pid) if pid.isdigit() and host == socket.gethostname() else None

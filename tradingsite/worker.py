@@ -1,0 +1,70 @@
+"""The worker: one django-q2 cluster as a child, a ticker and a watchdog beside it."""
+
+import sys
+import time
+from pathlib import Path
+
+from django.conf import settings
+
+from tradingsite.cluster_signs import ENVIRONMENT_NAME, Farewells
+from tradingsite.processes import Program, Supervisor
+from tradingsite.survivors import Register
+from tradingsite.ticker import Ticker
+from tradingsite.watchdog import Watchdog
+
+CLUSTER = "queue"
+LOOK_SECONDS = 0.5
+#: Long enough for a POST under way to be answered; what runs longer is taken up again by the next start.
+GRACE_SECONDS = 10.0
+
+
+def run_worker(*, supervisor: Supervisor, ticker: Ticker) -> None:
+    """Work until a signal comes. `supervisor` is entered; its thread is the main thread."""
+    farewells = Farewells()
+    watchdog = Watchdog(workers=settings.Q_CLUSTER["workers"], task_timeout=settings.Q_CLUSTER["timeout"])
+    cluster = supervisor.start(_cluster_program(farewells.write_end))
+    ticker.cluster_died()  # whatever an earlier one had in hand when it ended
+    ticker.start()
+    looked_at = 0.0
+
+    def look() -> None:
+        nonlocal looked_at
+        now = time.monotonic()
+        if now - looked_at < LOOK_SECONDS:
+            return
+        looked_at = now
+        if cluster.pid is not None and not watchdog.watches(cluster.pid):
+            farewells.forget()
+            watchdog.watch(cluster.pid, at=now)
+            ticker.cluster_died()
+        complaint = watchdog.complaint(ticker.pulse, farewells=farewells.pids(), now=now)
+        if complaint and cluster.pid is not None:
+            supervisor.replace(CLUSTER, complaint)
+            watchdog.watch(None, at=now)
+
+    try:
+        supervisor.run(each_step=look)
+    finally:
+        ticker.stop()
+        supervisor.stop()
+        farewells.close()
+
+
+def _cluster_program(signs: int) -> Program:
+    return Program(
+        name=CLUSTER,
+        command=[sys.executable, str(settings.BASE_DIR / "manage.py"), "qcluster"],
+        environment={ENVIRONMENT_NAME: str(signs), "DATA_DIR": str(settings.DATA_DIR)},
+        prefix=False,
+        grace=GRACE_SECONDS,
+        pass_fds=(signs,),
+    )
+
+
+def register() -> Register:
+    return Register(run_folder())
+
+
+def run_folder() -> Path:
+    """Where parents write down their children."""
+    return Path(settings.DATA_DIR) / "run"
