@@ -4,8 +4,9 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from . import entry
+from . import corrections, entry
 from .accounts import Account
+from .activities import Activity, entry_body
 from .clock import MODES
 from .orders import Order
 from .requests import parse_order
@@ -126,7 +127,51 @@ def config(simulator: Simulator, document: dict[str, Any]) -> Any:
     }
 
 
+def bust(simulator: Simulator, document: dict[str, Any]) -> Any:
+    """Takes an execution back: by `activity_id`, or the last one of `order_id`.
+
+    It leaves a FILL of negative quantity, or, with `remove`, no trace of the execution.
+    """
+    account, activity = _execution(simulator, document)
+    order = corrections.bust(simulator, account, activity, remove=bool(document.get("remove")))
+    return order.to_json()
+
+
+def _execution(simulator: Simulator, document: dict[str, Any]) -> tuple[Account, Activity]:
+    if document.get("activity_id"):
+        for account in simulator.venue.accounts.values():
+            if activity := account.activities.find(document["activity_id"]):
+                return account, activity
+        raise ValueError(f"there is no activity {document['activity_id']}")
+    account, order = _order(simulator, document)
+    executions = account.activities.of_order(order.id)
+    if not executions:
+        raise ValueError("the order has no execution")
+    return account, executions[-1]
+
+
+def split(simulator: Simulator, document: dict[str, Any]) -> Any:
+    """`ratio` 2 makes two shares of one, 0.1 one of ten; in every account that holds the symbol."""
+    symbol, ratio = _required(document, "symbol"), Decimal(_required(document, "ratio"))
+    if ratio <= 0:
+        raise ValueError("ratio must be above 0")
+    return {"symbol": symbol, "accounts": corrections.split(simulator, symbol, ratio)}
+
+
+def activity(simulator: Simulator, document: dict[str, Any]) -> Any:
+    """An entry that is no trade: `activity_type`, `net_amount` and any other field of one."""
+    account = _account(simulator, document)
+    at = simulator.venue.clock.now()
+    fields = {n: v for n, v in document.items() if n not in {"key_id", "activity_type"}}
+    body = entry_body(_required(document, "activity_type"), at, **fields)
+    account.add_cash(Decimal(str(body["net_amount"])))
+    return account.add_activity(at, body).body
+
+
 ACTIONS: dict[str, Action] = {
+    "bust": bust,
+    "split": split,
+    "activity": activity,
     "manual_order": manual_order,
     "price": price,
     "clock": clock,

@@ -104,6 +104,11 @@ class ActivityBook:
         if order_id := activity.body.get("order_id"):
             self._of_order[order_id].add(activity.key, activity.id)
 
+    def remove(self, activity: Activity) -> None:
+        del self._by_id[activity.id]
+        self._of_type[activity.activity_type].remove(activity.key, activity.id)
+        self._of_order[activity.body.get("order_id", "")].remove(activity.key, activity.id)
+
     def find(self, activity_id: str) -> Activity | None:
         return self._by_id.get(activity_id)
 

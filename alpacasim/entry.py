@@ -56,7 +56,7 @@ def _build(venue: Venue, account: Account, request: OrderRequest, asset: Asset, 
         order_class=request.order_class,
         qty=request.qty,
         notional=request.notional,
-        limit_price=request.take_profit_limit if request.order_class == "oco" else request.limit_price,
+        limit_price=request.limit_price,
         stop_price=request.stop_price,
         trail_price=request.trail_price,
         trail_percent=request.trail_percent,
@@ -124,8 +124,13 @@ def _add(venue: Venue, execution: Execution, account: Account, order: Order, leg
 # Replacing
 
 
-def replace_order(venue: Venue, execution: Execution, account: Account, old: Order, body: dict[str, Any]) -> Order:
-    """The old order ends as `replaced`; a new one with an id of its own takes its place and its legs."""
+def replace_order(
+    venue: Venue, execution: Execution, account: Account, old: Order, body: dict[str, Any], *, doomed: bool = False
+) -> Order:
+    """The old order ends as `replaced`; a new one with an id of its own takes its place and its legs.
+
+    A doomed replacement is answered like any other and rejected a moment later; the old order lives on.
+    """
     _check_replaceable(old)
     client_order_id = parse_client_order_id(body.get("client_order_id"))
     changes = _changes(old, body)
@@ -154,8 +159,11 @@ def replace_order(venue: Venue, execution: Execution, account: Account, old: Ord
         # Each link of the chain counts its own executions, so the new one has only the rest to do.
         new.qty -= old.filled_qty
     _check_cost(venue, account, old, new)
-    _hand_over(venue, account, old, new)
-    execution.resume(account, new)
+    if doomed:
+        _reject_later(venue, execution, account, old, new)
+    else:
+        _hand_over(venue, account, old, new)
+        execution.resume(account, new)
     return new
 
 
@@ -204,6 +212,17 @@ def _check_cost(venue: Venue, account: Account, old: Order, new: Order) -> None:
     others = account.held_for_orders(new.symbol) - (old.leaves_qty(Decimal(1)) if old.is_open else ZERO)
     if old.is_open and wanted > existing - others:
         raise insufficient_qty(new.symbol, plain(wanted), plain(existing - others), plain(existing), plain(others))
+
+
+def _reject_later(venue: Venue, execution: Execution, account: Account, old: Order, new: Order) -> None:
+    new.leg_ids, new.group_id, new.group_role = [], None, None
+    account.add_order(new)
+
+    def reject() -> None:
+        execution.end(account, new, "rejected")
+        venue.emit(account, "order_replace_rejected", old, timestamp=format_instant(venue.clock.now()))
+
+    venue.scheduler.after(venue.half_delay, reject)
 
 
 def _hand_over(venue: Venue, account: Account, old: Order, new: Order) -> None:

@@ -124,6 +124,8 @@ def parse_order(body: dict[str, Any]) -> OrderRequest:
         stop_loss_limit=parse_positive("stop_loss.limit_price", stop_loss.get("limit_price")),
         subtag=body.get("subtag"),
     )
+    if request.order_class == "oco":
+        _settle_oco(request)
     _check_size(request)
     _check_prices(request)
     _check_class(request)
@@ -135,6 +137,16 @@ def _section(body: dict[str, Any], name: str) -> dict[str, Any]:
     if not isinstance(section, dict):
         raise malformed(f"{name} must be an object")
     return section
+
+
+def _settle_oco(request: OrderRequest) -> None:
+    """An OCO is its own take-profit: its limit may be given as the order's or as the take-profit's."""
+    if request.type != "limit":
+        raise unprocessable("oco orders must be limit orders")
+    limit = request.take_profit_limit or request.limit_price
+    if limit is None:
+        raise unprocessable("oco orders require take_profit.limit_price")
+    request.take_profit_limit = request.limit_price = limit
 
 
 def _check_size(request: OrderRequest) -> None:
@@ -183,12 +195,7 @@ def _check_class(request: OrderRequest) -> None:
         raise unprocessable("extended hours order must be simple orders")
     if request.is_fractional:
         raise unprocessable("fractional orders must be simple orders")
-    if kind == "bracket" or kind == "oco":
-        if kind == "oco" and request.type != "limit":
-            raise unprocessable("oco orders must be limit orders")
-        # The limit of an OCO's take-profit may be given as the order's own limit price.
-        if request.take_profit_limit is None and kind == "oco":
-            request.take_profit_limit = request.limit_price
+    if kind in {"bracket", "oco"}:
         if request.take_profit_limit is None:
             raise unprocessable(f"{kind} orders require take_profit.limit_price")
         if request.stop_loss_stop is None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import signal
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -20,7 +21,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from . import scenario, stream
 from .fault_layer import TRANSPORT, FaultLayer
-from .routes import account, activities, control, market, orders, positions
+from .routes import account, activities, control, market, orders, portfolio, positions
 from .simulator import Simulator
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -44,7 +45,7 @@ def create_app(simulator: Simulator) -> ASGIApp:
 
     app = Starlette(
         routes=[
-            *account.ROUTES, *activities.ROUTES, *market.ROUTES, *orders.ROUTES, *positions.ROUTES,
+            *account.ROUTES, *activities.ROUTES, *portfolio.ROUTES, *market.ROUTES, *orders.ROUTES, *positions.ROUTES,
             *control.ROUTES, WebSocketRoute("/stream", trade_updates),
         ],
         exception_handlers={404: _not_found, 405: _not_found},
@@ -105,12 +106,23 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def make_server(simulator: Simulator) -> uvicorn.Server:
+# Untyped for the same reason as the protocol above.
+class Server(uvicorn.Server):  # type: ignore[misc]
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Ends cleanly on a signal; uvicorn's own would raise it again and make the exit status 143."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, self.handle_exit)
+        yield
+
+
+def make_server(simulator: Simulator) -> Server:
     config = uvicorn.Config(
         create_app(simulator), http=Protocol, ws="websockets-sansio", log_config=None, access_log=False,
         timeout_graceful_shutdown=1, lifespan="on", ws_ping_interval=None,
     )  # fmt: skip
-    return uvicorn.Server(config)
+    return Server(config)
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,8 @@ def _symbol(call: Call, name: str) -> str:
 
 def replace(call: Call) -> Any:
     old = find(call)
-    order = entry.replace_order(call.venue, call.simulator.execution, call.account, old, call.body())
+    doomed = "reject_replacement" in call.faults
+    order = entry.replace_order(call.venue, call.simulator.execution, call.account, old, call.body(), doomed=doomed)
     return present(call, order, nested=True)
 
 

@@ -94,7 +94,7 @@ def test_each_key_is_an_account_of_its_own(sim: Sim) -> None:
     sim.buy_filled()
     assert other.get_all_positions() == []
     assert other.get_account()["id"] != sim.client.get_account()["id"]
-    assert other.get_account()["id"] == connect(sim.url, "other", "any").get_account()["id"]
+    assert other.get_account()["id"] == connect(sim.url, "other").get_account()["id"]
     other._session.close()
 
 
