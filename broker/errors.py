@@ -9,8 +9,23 @@ class BrokerNotConfigured(BrokerError):
     """Credentials or the second switch for live money are missing: nothing was asked."""
 
 
+class UnknownAccount(BrokerError):
+    """There is no account of that name here."""
+
+
 class BrokerUnavailable(BrokerError):
     """A read could not be completed: no connection, time-out, 5xx or an unreadable answer. It proves nothing."""
+
+    #: The HTTP status of the last answer, if one came.
+    status: int | None = None
+
+
+class UnreadableAnswer(BrokerUnavailable):
+    """An answer came, but it or one of its rows cannot be read, or it contradicts itself. It proves nothing."""
+
+
+class NotSent(BrokerUnavailable):
+    """No connection was made, so it is certain that the request did not leave. It may be made again later."""
 
 
 class BrokerUnauthorized(BrokerError):
@@ -35,6 +50,10 @@ class OrderRejected(BrokerError):
     def __init__(self, text: str, *, code: int | None = None) -> None:
         super().__init__(text)
         self.code = code
+
+
+class CancelRejected(BrokerError):
+    """Alpaca refused to cancel: the order is over, or cannot be cancelled now."""
 
 
 class DuplicateClientOrderId(BrokerError):

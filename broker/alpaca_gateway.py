@@ -1,0 +1,227 @@
+"""The gateway to Alpaca. A write is made once, a read a few times, and an error says what is known."""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, datetime
+from typing import Any
+from urllib.parse import quote
+
+from django.conf import settings
+from django.utils import timezone
+
+from broker import accounts, mapping, times
+from broker.alpaca_client import AlpacaClient
+from broker.answers import Answer, cancel_error, rate_news, read_error, retry_after, submit_error
+from broker.budget import Budget, budget_of
+from broker.errors import (
+    BrokerError,
+    BrokerNotConfigured,
+    BrokerUnavailable,
+    NotFound,
+    NotSent,
+    OutcomeUnknown,
+    RateLimited,
+    UnreadableAnswer,
+)
+from broker.models import Account
+from broker.paging import ACTIVITIES_LIMIT, ORDERS_LIMIT, ActivitiesWalk, OrdersWalk, Place, contradiction
+from broker.types import (
+    ActivitiesPage,
+    BrokerAccount,
+    BrokerActivity,
+    BrokerAsset,
+    BrokerClock,
+    BrokerFill,
+    BrokerOrder,
+    BrokerPosition,
+    OrderRequest,
+    OrdersPage,
+    TradingDay,
+)
+
+READ_ATTEMPTS = 3
+_FIRST_PAUSE_SECONDS = 0.25
+
+
+def open_alpaca_gateway(account: Account) -> "AlpacaGateway":
+    if not account.is_active:
+        raise BrokerNotConfigured(f"The account {account.slug} is switched off: it is neither read nor traded.")
+    key, secret = accounts.credentials(account)
+    client = AlpacaClient(
+        key=key,
+        secret=secret,
+        url=accounts.base_url(account),
+        connect_timeout=settings.BROKER_CONNECT_TIMEOUT,
+        read_timeout=settings.BROKER_READ_TIMEOUT,
+    )
+    return AlpacaGateway(client=client, budget=budget_of(account))
+
+
+class AlpacaGateway:
+    """See `broker.gateway.Gateway` for what each method promises."""
+
+    def __init__(
+        self,
+        *,
+        client: AlpacaClient,
+        budget: Budget,
+        sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], datetime] = timezone.now,
+    ) -> None:
+        self._client = client
+        self._budget = budget
+        self._sleep = sleep
+        self._now = now
+
+    @property
+    def calls(self) -> int:
+        return int(self._client.calls)
+
+    # What there is
+
+    def get_account(self) -> BrokerAccount:
+        return mapping.to_account(self._read("/account"))
+
+    def get_clock(self) -> BrokerClock:
+        return mapping.to_clock(self._read("/clock"))
+
+    def get_calendar(self, start: date, end: date) -> list[TradingDay]:
+        rows = self._read_list("/calendar", {"start": start.isoformat(), "end": end.isoformat()})
+        return [mapping.to_trading_day(row) for row in rows]
+
+    def get_asset(self, symbol: str) -> BrokerAsset:
+        return mapping.to_asset(self._read(f"/assets/{quote(symbol, safe='')}"))
+
+    def list_assets(self) -> list[BrokerAsset]:
+        return [mapping.to_asset(row) for row in self._read_list("/assets", {"status": "active"})]
+
+    def get_order(self, broker_order_id: str) -> BrokerOrder:
+        order = mapping.to_order(self._read(f"/orders/{quote(broker_order_id, safe='')}", is_urgent=True))
+        if order.broker_order_id != broker_order_id:
+            raise UnreadableAnswer(f"Alpaca answered with another order than {broker_order_id}.")
+        return order
+
+    def get_order_by_client_id(self, client_order_id: str) -> BrokerOrder:
+        parameters = {"client_order_id": client_order_id}
+        order = mapping.to_order(self._read("/orders:by_client_order_id", parameters, is_urgent=True))
+        if order.client_order_id != client_order_id:
+            raise UnreadableAnswer(f"Alpaca answered with another order than {client_order_id}.")
+        return order
+
+    def list_positions(self) -> list[BrokerPosition]:
+        positions = [mapping.to_position(row) for row in self._read_list("/positions")]
+        if len({position.asset_id or position.symbol for position in positions}) < len(positions):
+            raise contradiction("a position comes twice in one list")
+        return positions
+
+    def open_orders(self) -> Iterator[OrdersPage]:
+        return self._walk_orders("open").pages()
+
+    def orders_since(self, after: datetime | None, cursor: str = "") -> Iterator[OrdersPage]:
+        walk = self._walk_orders("all")
+        if after is not None:
+            walk.parameters["after"] = times.rfc3339(after)
+        if cursor:
+            walk.place = Place.parse(cursor)
+        return walk.pages()
+
+    def _walk_orders(self, status: str) -> OrdersWalk:
+        parameters = {"status": status, "direction": "asc", "limit": str(ORDERS_LIMIT), "nested": "false"}
+        return OrdersWalk(ask=self._asking("/orders"), now=self._now, parameters=parameters)
+
+    def activities_since(self, after: datetime | None, cursor: str = "") -> Iterator[ActivitiesPage]:
+        walk = self._walk_activities("/account/activities", {}, cursor)
+        if after is not None:
+            # Whole seconds are what the specification promises to read; earlier only brings more.
+            walk.parameters["after"] = times.rfc3339(after.replace(microsecond=0))
+        return walk.pages()
+
+    def fills_of(self, broker_order_id: str) -> list[BrokerFill]:
+        walk = self._walk_activities("/account/activities/FILL", {"order_id": broker_order_id})
+        fills = [fill for page in walk.pages(is_end=_is_filled) for fill in page.fills]
+        if any(fill.broker_order_id != broker_order_id for fill in fills):
+            raise contradiction(f"asked for the fills of {broker_order_id}, it sent those of other orders")
+        return fills
+
+    def _walk_activities(self, path: str, parameters: dict[str, str], cursor: str = "") -> ActivitiesWalk:
+        parameters = {"direction": "asc", "page_size": str(ACTIVITIES_LIMIT), **parameters}
+        return ActivitiesWalk(ask=self._asking(path), now=self._now, parameters=parameters, token=cursor)
+
+    # What is sent
+
+    def submit_order(self, request: OrderRequest) -> BrokerOrder:
+        answer = self._write(lambda: self._client.post("/orders", mapping.order_body(request)))
+        if not answer.is_success:
+            raise submit_error(request.client_order_id, answer)
+        try:
+            order = mapping.to_order(mapping.parse_json(answer.body))
+        except UnreadableAnswer as error:
+            raise OutcomeUnknown(f"Alpaca took {request.client_order_id}, perhaps: {error}") from error
+        if order.client_order_id != request.client_order_id:
+            raise OutcomeUnknown(f"Alpaca answered the submit of {request.client_order_id} with another order.")
+        return order
+
+    def cancel_order(self, broker_order_id: str) -> None:
+        path = f"/orders/{quote(broker_order_id, safe='')}"
+        answer = self._write(lambda: self._client.delete(path))
+        if not answer.is_success:
+            raise cancel_error(broker_order_id, answer)
+
+    def _write(self, send: Callable[[], Answer]) -> Answer:
+        """Once, whatever happens."""
+        self._budget.take(is_urgent=True)
+        answer = send()
+        self._note(answer)
+        return answer
+
+    # How it is read
+
+    def _asking(self, path: str) -> Callable[[dict[str, str]], list[Any]]:
+        return lambda parameters: self._read_list(path, parameters)
+
+    def _read_list(self, path: str, parameters: dict[str, str] | None = None) -> list[Any]:
+        try:
+            rows = self._read(path, parameters)
+        except NotFound as error:  # a list is there or the address is wrong
+            raise BrokerUnavailable(str(error)) from error
+        if not isinstance(rows, list):
+            raise UnreadableAnswer(f"Alpaca's answer to GET /v2{path} is no list.")
+        return rows
+
+    def _read(self, path: str, parameters: dict[str, str] | None = None, *, is_urgent: bool = False) -> Any:
+        """Ask up to three times, for what may pass: no connection, a broken answer, 5xx, 429."""
+        call = f"GET /v2{path}"
+        failure: BrokerError | None = None
+        for attempt in range(READ_ATTEMPTS):
+            if attempt:
+                self._pause(attempt)
+            try:
+                self._budget.take(is_urgent=is_urgent)
+                answer: Answer = self._client.get(path, parameters)
+                self._note(answer)
+                if answer.is_success:
+                    return mapping.parse_json(answer.body)
+                failure = read_error(call, answer)
+                if not answer.is_worth_repeating:
+                    raise failure
+            except (NotSent, OutcomeUnknown, UnreadableAnswer, RateLimited) as error:
+                failure = error
+        if isinstance(failure, BrokerUnavailable) and failure.status:
+            raise failure
+        raise BrokerUnavailable(f"Alpaca could not be read ({call}). {failure}") from failure
+
+    def _pause(self, attempt: int) -> None:
+        self._sleep(_FIRST_PAUSE_SECONDS * 2**attempt * random.uniform(0.5, 1))  # noqa: S311  # spreads retries, hides nothing
+
+    def _note(self, answer: Answer) -> None:
+        if answer.status == 429:
+            self._budget.note_refused(retry_after(answer.headers))
+        elif news := rate_news(answer.headers):
+            self._budget.note(news)
+
+
+def _is_filled(rows: Sequence[BrokerFill | BrokerActivity]) -> bool:
+    """True when the fills themselves prove that they are all of their order: it has nothing left to fill."""
+    fills = [row for row in rows if isinstance(row, BrokerFill)]
+    return bool(fills) and fills[-1].leaves_qty == 0 and sum(fill.qty for fill in fills) == fills[-1].cum_qty

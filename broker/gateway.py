@@ -1,0 +1,84 @@
+"""The door to Alpaca as the rest of the program sees it."""
+
+from collections.abc import Iterator
+from datetime import date, datetime
+from typing import Protocol
+
+from broker.models import Account
+from broker.types import (
+    ActivitiesPage,
+    BrokerAccount,
+    BrokerAsset,
+    BrokerClock,
+    BrokerFill,
+    BrokerOrder,
+    BrokerPosition,
+    OrderRequest,
+    OrdersPage,
+    TradingDay,
+)
+
+
+class Gateway(Protocol):
+    """One account at the broker, for one thread.
+
+    Every method may raise `BrokerUnauthorized`. Reads are repeated a few times within seconds and then raise
+    `BrokerUnavailable`: nothing was learned. Writes are made once.
+    """
+
+    @property
+    def calls(self) -> int:
+        """HTTP requests made so far, repeated ones included."""
+
+    def get_account(self) -> BrokerAccount: ...
+
+    def get_clock(self) -> BrokerClock: ...
+
+    def get_calendar(self, start: date, end: date) -> list[TradingDay]: ...
+
+    def get_asset(self, symbol: str) -> BrokerAsset:
+        """Raise `NotFound` for a symbol that Alpaca does not know."""
+
+    def list_assets(self) -> list[BrokerAsset]:
+        """Return every active asset: more than ten thousand."""
+
+    def submit_order(self, request: OrderRequest) -> BrokerOrder:
+        """Send it, once.
+
+        `OrderRejected`: certainly not placed. `DuplicateClientOrderId`: there already, look it up.
+        `RateLimited`, `NotSent`, `BrokerUnauthorized`: certainly not placed, may be sent later.
+        `OutcomeUnknown`: look it up.
+        """
+
+    def get_order(self, broker_order_id: str) -> BrokerOrder:
+        """Raise `NotFound` when Alpaca says that it knows no such order."""
+
+    def get_order_by_client_id(self, client_order_id: str) -> BrokerOrder:
+        """Raise `NotFound` when Alpaca says that it knows no such order, which soon after sending is no proof."""
+
+    def cancel_order(self, broker_order_id: str) -> None:
+        """Ask for the cancel, once: `CancelRejected`, `NotFound`, `RateLimited`, `NotSent`, `OutcomeUnknown`."""
+
+    def open_orders(self) -> Iterator[OrdersPage]: ...
+
+    def orders_since(self, after: datetime | None, cursor: str = "") -> Iterator[OrdersPage]:
+        """Walk the orders submitted after `after`, oldest first; a page's cursor takes the walk up again.
+
+        An order may come twice when it moved meanwhile; the later one is the newer news.
+        """
+
+    def activities_since(self, after: datetime | None, cursor: str = "") -> Iterator[ActivitiesPage]: ...
+
+    def fills_of(self, broker_order_id: str) -> list[BrokerFill]: ...
+
+    def list_positions(self) -> list[BrokerPosition]: ...
+
+
+def open_gateway(account: Account) -> Gateway:
+    """Return a gateway of the caller's own: one for each thread. Nothing is asked of Alpaca yet.
+
+    Raise `BrokerNotConfigured` when the account may not be reached.
+    """
+    from broker.alpaca_gateway import open_alpaca_gateway
+
+    return open_alpaca_gateway(account)
