@@ -7,8 +7,9 @@ The order of the questions is the order of causes: identity first, then state, t
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
+from typing import Any
 
-from broker.decimals import plain
+from broker.numbers import plain
 from broker.types import BrokerFill, BrokerOrder, BrokerPosition
 from orders.identity import is_ours
 from orders.lifecycle import IN_FLIGHT, TRANSITIONAL_STATUSES, SubmissionState, is_terminal
@@ -96,7 +97,7 @@ def _compare_linked(
     booked = {key: fill for key, fill in record.fills.items() if fill.broker_order_id == theirs.broker_order_id}
     new = tuple(fill for fill in fills if fill.activity_id not in booked)
     complete = _sums_up(booked, new, theirs)
-    base = {
+    base: dict[str, Any] = {
         "subject": theirs.broker_order_id,
         "symbol": theirs.symbol,
         "order_pk": ours.pk,
@@ -129,9 +130,7 @@ def _compare_linked(
         yield from _sum_mismatch(booked, theirs, base)
 
 
-def _sum_mismatch(
-    booked: Mapping[str, LocalFill], theirs: BrokerOrder, base: dict[str, object]
-) -> Iterator[Difference]:
+def _sum_mismatch(booked: Mapping[str, LocalFill], theirs: BrokerOrder, base: dict[str, Any]) -> Iterator[Difference]:
     """Nothing new to book and still not the order's own sum: Alpaca has not published an activity yet."""
     total = sum((fill.qty for fill in booked.values()), Decimal(0))
     if total < theirs.filled_qty:
@@ -140,7 +139,7 @@ def _sum_mismatch(
             f"{_name(theirs)} is filled for {plain(theirs.filled_qty)}, but Alpaca lists fills of "
             f"{plain(total)} only. The rest appears with a later read."
         )
-        yield Difference(kind=Kind.MISSING_FILL, sentence=text, **base)  # type: ignore[arg-type]
+        yield Difference(kind=Kind.MISSING_FILL, sentence=text, **base)
 
 
 def _unconfirmed_found(ours: LocalOrder, theirs: BrokerOrder, fills: tuple[BrokerFill, ...]) -> Difference:
@@ -339,9 +338,9 @@ def _position_difference(
 # --- Spelling -----------------------------------------------------------------------------------------------
 
 
-def order_facts(order: LocalOrder | BrokerOrder) -> Facts:
+def order_facts(order: LocalOrder | BrokerOrder) -> dict[str, Any]:
     """The fields that are compared and shown, under the same names for both sides."""
-    facts: dict[str, object] = {
+    facts: dict[str, Any] = {
         "client_order_id": order.client_order_id,
         "broker_order_id": order.broker_order_id,
         "symbol": order.symbol,

@@ -3,7 +3,7 @@
 Both are plain values, so that comparing, explaining and planning need no database, no network and no clock.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -68,13 +68,11 @@ class LocalPosition:
     stop_loss: Decimal | None = None
     target: Decimal | None = None
     total_risk: Decimal | None = None
-    stop_loss_pct: Decimal | None = None
-    target_pct: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Percentages:
-    """The parameters in force for a symbol, in percent of the entry price."""
+    """The parameters that a round trip follows, in percent of its entry price."""
 
     stop_loss_pct: Decimal
     target_pct: Decimal
@@ -88,4 +86,5 @@ class LocalRecord:
     fills: Mapping[str, LocalFill]  # by activity_id: those of the evidence, of its orders, and of its window
     positions: Mapping[str, LocalPosition]  # by symbol
     ledgers: Mapping[str, tuple[LedgerEntry, ...]]  # by symbol
-    percentages: Mapping[str, Percentages]  # by symbol
+    #: For a symbol and the opening and closing of its round trip.
+    percentages_of: Callable[[str, datetime, datetime | None], Percentages] = field(compare=False)

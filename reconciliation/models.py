@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
@@ -85,10 +86,10 @@ class Fix(models.Model):
     symbol = models.CharField(max_length=32, blank=True)
     title = models.CharField(max_length=300)
     fingerprint = models.CharField(max_length=64)
-    plan: Any = models.JSONField(help_text="The writes, as data.")
-    before: Any = models.JSONField(help_text="What the database says now.")
-    broker: Any = models.JSONField(help_text="What Alpaca says.")
-    after: Any = models.JSONField(help_text="What the database will say.")
+    plan: Any = models.JSONField(encoder=DjangoJSONEncoder, help_text="The writes, as data.")
+    before: Any = models.JSONField(encoder=DjangoJSONEncoder, help_text="What the database says now.")
+    broker: Any = models.JSONField(encoder=DjangoJSONEncoder, help_text="What Alpaca says.")
+    after: Any = models.JSONField(encoder=DjangoJSONEncoder, help_text="What the database will say.")
     undo_plan: Any = models.JSONField(null=True)
 
     proposed_at = models.DateTimeField()
@@ -142,9 +143,11 @@ class Drift(models.Model):
     state = models.CharField(max_length=8, choices=State.choices, default=State.OPEN)
     sentence = models.CharField(max_length=500, help_text="What happened, in words.")
     dollars = ExactDecimalField(null=True, help_text="Dollars touched.")
-    local: Any = models.JSONField()
-    broker: Any = models.JSONField()
-    evidence: Any = models.JSONField(default=dict, help_text="Ids and raw JSON behind the claim.")
+    local: Any = models.JSONField(encoder=DjangoJSONEncoder)
+    broker: Any = models.JSONField(encoder=DjangoJSONEncoder)
+    evidence: Any = models.JSONField(
+        encoder=DjangoJSONEncoder, default=dict, help_text="Ids and raw JSON behind the claim."
+    )
     # A broker order that is not settled here holds the reading cursor back, so that it is read again.
     holds_cursor_at = models.DateTimeField(null=True)
     cause = models.ForeignKey("self", models.SET_NULL, related_name="consequences", null=True)

@@ -7,22 +7,21 @@ from typing import Any
 
 from django.db import models
 
-from broker.decimals import exact, plain
-from broker.mapping import fill_from_json, order_from_json
+from broker.mapping import to_activity, to_order
 from broker.models import Account
+from broker.numbers import exact, plain
 from broker.types import BrokerFill, BrokerOrder
 from orders.booking import book_fill, book_order, import_order
 from orders.models import Fill, Order, OrderEvent
 from positions.models import Adjustment
 from reconciliation.errors import FixRefused
 
-#: The columns of an order that a backfill may change, and so must be able to put back.
-ORDER_COLUMNS = (
-    "broker_order_id", "submission_state", "confirmed_at", "status", "filled_qty", "filled_avg_price",
-    "submitted_at", "filled_at", "canceled_at", "expired_at", "failed_at", "broker_updated_at", "replaces",
-    "replaced_by", "subtag", "raw", "qty", "limit_price", "stop_price", "refusal", "claimed_by", "claimed_at",
-    "lookup_count", "looked_up_at", "unconfirmed_at",
-)  # fmt: skip
+#: Every column of an order that anything may change, and so must be able to be put back.
+ORDER_COLUMNS = tuple(
+    field.attname
+    for field in Order._meta.concrete_fields
+    if field.attname not in {"id", "account_id", "batch_id", "client_order_id", "recorded_at"}
+)
 
 
 @dataclass(slots=True)
@@ -41,17 +40,16 @@ def perform(*, operation: Mapping[str, Any], account: Account, fix_pk: int, undo
     actor = f"fix:{fix_pk}"
     match operation["op"]:
         case "import_order":
-            order = _import(operation, account, undo, now, actor)
-            _book_fills(operation, order, undo, now, actor)
+            facts = to_order(operation["order"])
+            known = _known(account, facts)
+            if known is None:
+                order = import_order(account=account, facts=facts, origin=operation["origin"], now=now, actor=actor)
+                undo.created["orders"].append(order.pk)
+                _book_fills(operation, order, undo, now, actor)
+            else:
+                _update(known, operation, undo, now, actor)
         case "book_order":
-            order = Order.objects.get(pk=operation["order_pk"], account=account)
-            before, events = _columns(order), _event_ids(order)
-            book_order(order=order, facts=order_from_json(operation["order"]), now=now, actor=actor)
-            order.refresh_from_db()
-            undo.restored.append(
-                {"order": order.pk, "before": before, "after": _columns(order), "events_before": events}
-            )
-            _book_fills(operation, order, undo, now, actor)
+            _update(Order.objects.get(pk=operation["order_pk"], account=account), operation, undo, now, actor)
         case "book_adjustment":
             undo.created["adjustments"].append(_adjust(operation, account, fix_pk, now, actor).pk)
         case "rebuild":
@@ -60,16 +58,26 @@ def perform(*, operation: Mapping[str, Any], account: Account, fix_pk: int, undo
             raise FixRefused(f"This version does not know the operation {unknown!r}.")
 
 
-def _import(operation: Mapping[str, Any], account: Account, undo: Undo, now: datetime, actor: str) -> Order:
-    facts: BrokerOrder = order_from_json(operation["order"])
-    order = import_order(account=account, facts=facts, origin=operation["origin"], now=now, actor=actor)
-    undo.created["orders"].append(order.pk)
-    return order
+def _known(account: Account, facts: BrokerOrder) -> Order | None:
+    """The row that somebody recorded meanwhile: it is brought up to date, and undoing will not delete it."""
+    mine = Order.objects.filter(account=account)
+    linked = mine.filter(broker_order_id=facts.broker_order_id).first()
+    return linked or mine.filter(client_order_id=facts.client_order_id).first()
+
+
+def _update(order: Order, operation: Mapping[str, Any], undo: Undo, now: datetime, actor: str) -> None:
+    before, events = _columns(order), list(order.events.values_list("pk", flat=True))
+    book_order(order=order, facts=to_order(operation["order"]), now=now, actor=actor)
+    _book_fills(operation, order, undo, now, actor)
+    order.refresh_from_db()
+    undo.restored.append({"order": order.pk, "before": before, "after": _columns(order), "events_before": events})
 
 
 def _book_fills(operation: Mapping[str, Any], order: Order, undo: Undo, now: datetime, actor: str) -> None:
     for raw in operation["fills"]:
-        fact: BrokerFill = fill_from_json(raw)
+        fact = to_activity(raw)
+        if not isinstance(fact, BrokerFill):
+            raise FixRefused(f"Activity {fact.activity_id} is no fill: {fact.activity_type}.")
         fill = book_fill(order=order, fill=fact, now=now, actor=actor)
         if fill is not None:
             undo.created["fills"].append(fill.pk)
@@ -122,10 +130,6 @@ def reverse(plan: Mapping[str, Any]) -> None:
     Order.objects.filter(pk__in=created["orders"]).delete()
 
 
-def _event_ids(order: Order) -> list[int]:
-    return list(order.events.values_list("pk", flat=True))
-
-
 def _columns(order: Order) -> dict[str, Any]:
     """The order's changeable columns as JSON can keep them."""
     return {name: _dump(getattr(order, name)) for name in ORDER_COLUMNS}
@@ -140,7 +144,7 @@ def _dump(value: Any) -> Any:
 
 
 def _load(name: str, value: Any) -> Any:
-    column = Order._meta.get_field(name)
-    if isinstance(column, models.JSONField):
+    column = next(field for field in Order._meta.concrete_fields if field.attname == name)
+    if value is None or isinstance(column, models.JSONField):
         return value
-    return column.to_python(value) if value is not None else None
+    return column.to_python(value)

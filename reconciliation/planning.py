@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from broker.decimals import plain
+from broker.numbers import plain
 from broker.types import BrokerFill
 from positions.accounting import LedgerEntry, RoundTrip, fold
 from positions.risk import levels, total_risk
 from reconciliation.comparison import order_facts
 from reconciliation.difference import Difference, Explained, Facts
-from reconciliation.evidence import BrokerEvidence, LocalRecord, Percentages
+from reconciliation.evidence import BrokerEvidence, LocalRecord
 from reconciliation.explanation import entry_of
 from reconciliation.kinds import KINDS, Kind
 
@@ -96,7 +96,8 @@ def _copy_order(
     root: Difference, followers: list[Difference], record: LocalRecord, evidence: BrokerEvidence
 ) -> Proposal:
     about_orders = [root, *(d for d in followers if d.broker_order is not None)]
-    operations, fills = [], []
+    operations: list[Operation] = []
+    fills: list[BrokerFill] = []
     seen: set[str] = set()
     for difference in about_orders:
         order = difference.broker_order
@@ -220,12 +221,12 @@ def _adjusting_entry(
     if root.kind == Kind.POSITION_AVG_PRICE:
         assert position is not None  # noqa: S101  # an average differs only where Alpaca holds the position
         gap, price = Decimal(0), position.avg_entry_price
-    elif reduces and trip is not None and trip.avg_entry_price is not None:
+    elif reduces and trip is not None:
         price = trip.avg_entry_price
     elif position is not None:
         price = _price_that_gives(position.avg_entry_price, there, trip)
     else:
-        price = (trip.avg_entry_price if trip else None) or Decimal(0)
+        price = trip.avg_entry_price if trip else Decimal(0)
     # The entry is dated after everything that the ledger already holds and what this read has seen.
     at = evidence.read_started_at
     digest = hashlib.sha256(f"{root.key}|{plain(folded)}|{plain(there)}|{plain(price)}".encode()).hexdigest()[:24]
@@ -241,7 +242,7 @@ def _adjusting_entry(
 
 def _price_that_gives(average: Decimal, there: Decimal, trip: RoundTrip | None) -> Decimal:
     """The price at which the added shares must be booked so that the average becomes Alpaca's."""
-    if trip is None or trip.qty == 0 or trip.avg_entry_price is None or (trip.qty > 0) != (there > 0):
+    if trip is None or trip.qty == 0 or (trip.qty > 0) != (there > 0):
         return average
     added = abs(there) - abs(trip.qty)
     if added <= 0:
@@ -290,7 +291,7 @@ def _position_columns(
             "total_risk": plain(stored.total_risk),
         }
     trips = fold([*record.ledgers.get(symbol, ()), *map(entry_of, fills), *extra])
-    after = _after_facts(trips, record.percentages.get(symbol), _own_percentages(record, symbol))
+    after = _after_facts(symbol, trips, record)
     theirs = evidence.positions.get(symbol)
     broker = {
         "state": "open" if theirs else "none",
@@ -300,15 +301,7 @@ def _position_columns(
     return before, after, broker
 
 
-def _own_percentages(record: LocalRecord, symbol: str) -> Percentages | None:
-    """An open position keeps the percentages that it was opened with."""
-    stored = record.positions.get(symbol)
-    if stored is None or stored.stop_loss_pct is None or stored.target_pct is None:
-        return None
-    return Percentages(stop_loss_pct=stored.stop_loss_pct, target_pct=stored.target_pct)
-
-
-def _after_facts(trips: list[RoundTrip], in_force: Percentages | None, own: Percentages | None) -> Facts:
+def _after_facts(symbol: str, trips: list[RoundTrip], record: LocalRecord) -> Facts:
     if not trips:
         return {"state": "none", "qty": "0"}
     trip = trips[-1]
@@ -321,20 +314,18 @@ def _after_facts(trips: list[RoundTrip], in_force: Percentages | None, own: Perc
             "realized_pl": plain(trip.realized_pl),
         }
     facts: dict[str, Any] = {"state": "open", "qty": plain(trip.qty), "avg_entry_price": plain(trip.avg_entry_price)}
-    percentages = own or in_force
-    if percentages is not None and trip.avg_entry_price is not None:
-        found = levels(
-            entry_price=trip.avg_entry_price,
-            side="long" if trip.qty > 0 else "short",
-            stop_loss_pct=percentages.stop_loss_pct,
-            target_pct=percentages.target_pct,
-        )
-        facts |= {
-            "stop_loss": plain(found.stop_loss),
-            "target": plain(found.target),
-            "total_risk": plain(total_risk(found.risk_per_share, trip.qty)),
-        }
-    return facts
+    percentages = record.percentages_of(symbol, trip.opened_at, trip.closed_at)
+    found = levels(
+        entry_price=trip.avg_entry_price,
+        side=trip.side,
+        stop_loss_pct=percentages.stop_loss_pct,
+        target_pct=percentages.target_pct,
+    )
+    return facts | {
+        "stop_loss": plain(found.stop_loss),
+        "target": plain(found.target),
+        "total_risk": plain(total_risk(found.risk_per_share, trip.qty)),
+    }
 
 
 def _fill_text(fill: BrokerFill) -> str:

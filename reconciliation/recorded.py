@@ -1,5 +1,6 @@
 """Load from the database the part of our record that a reading touches."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import TypeVar
 
@@ -8,8 +9,8 @@ from django.db.models import Q
 from broker.models import Account
 from orders.lifecycle import IN_FLIGHT, SubmissionState
 from orders.models import Batch, Fill, Order
+from positions.in_force import ParameterBook
 from positions.models import Position
-from positions.parameters import parameters_for_symbols
 from positions.rebuilding import ledger_of
 from reconciliation.evidence import BrokerEvidence, LocalFill, LocalOrder, LocalPosition, LocalRecord, Percentages
 from reconciliation.reading import ReadingPlan
@@ -52,11 +53,18 @@ def load_record(*, account: Account, evidence: BrokerEvidence) -> LocalRecord:
         fills=fills,
         positions={position.symbol: _local_position(position) for position in stored},
         ledgers={symbol: tuple(entries) for symbol, entries in ledger_of(account, symbols).items()},
-        percentages={
-            symbol: Percentages(stop_loss_pct=found.stop_loss_pct, target_pct=found.target_pct)
-            for symbol, found in parameters_for_symbols(account, symbols).items()
-        },
+        percentages_of=_percentages_of(account),
     )
+
+
+def _percentages_of(account: Account) -> Callable[[str, datetime, datetime | None], Percentages]:
+    book = ParameterBook(account)
+
+    def of_round_trip(symbol: str, opened_at: datetime, closed_at: datetime | None) -> Percentages:
+        found = book.of_round_trip(symbol, opened_at, closed_at)
+        return Percentages(stop_loss_pct=found.stop_loss_pct, target_pct=found.target_pct)
+
+    return of_round_trip
 
 
 def _symbols(evidence: BrokerEvidence, orders: list[Order], stored: list[Position]) -> set[str]:
@@ -104,8 +112,8 @@ def _load_fills(account: Account, evidence: BrokerEvidence, by_pk: dict[int, Ord
     for chunk in _chunks(list(evidence.fills)):
         found.update((fill.activity_id, fill) for fill in mine.filter(activity_id__in=chunk))
     seen = [pk for pk, order in by_pk.items() if order.broker_order_id in evidence.orders]
-    for chunk in _chunks(seen):
-        found.update((fill.activity_id, fill) for fill in mine.filter(order_id__in=chunk))
+    for pks in _chunks(seen):
+        found.update((fill.activity_id, fill) for fill in mine.filter(order_id__in=pks))
     if evidence.activities_after is not None:
         window = mine.filter(transaction_time__gt=evidence.activities_after)
         found.update((fill.activity_id, fill) for fill in window)
@@ -156,6 +164,4 @@ def _local_position(position: Position) -> LocalPosition:
         stop_loss=position.stop_loss,
         target=position.target,
         total_risk=position.total_risk,
-        stop_loss_pct=position.stop_loss_pct,
-        target_pct=position.target_pct,
     )

@@ -118,7 +118,8 @@ def _judge(run: Run, gateway: Gateway) -> Judgement:
             return again
         judgement = again
     raise IncompleteRead(
-        f"The account was still moving after {MOST_READINGS} readings, no two of which agree. Try again when it is quiet."
+        f"The account was still moving after {MOST_READINGS} readings, no two of which agree. "
+        "Try again when it is quiet."
     )
 
 
@@ -167,7 +168,11 @@ def _finish_complete(run: Run, judgement: Judgement, *, calls: int) -> None:
 
 def _finish_incomplete(run: Run, error: Exception, *, calls: int) -> None:
     now = timezone.now()
-    kind = {WrongAccount: Kind.WRONG_ACCOUNT, AccountReset: Kind.ACCOUNT_RESET}.get(type(error), Kind.INCOMPLETE_READ)
+    kind = Kind.INCOMPLETE_READ
+    if isinstance(error, WrongAccount):
+        kind = Kind.WRONG_ACCOUNT
+    elif isinstance(error, AccountReset):
+        kind = Kind.ACCOUNT_RESET
     with transaction.atomic():
         store_evidence_drift(run=run, kind=kind, sentence=str(error), now=now)
         run.state = Run.State.INCOMPLETE

@@ -37,7 +37,7 @@ def _store_fixes(run: Run, proposals: list[Proposal], shown: set[str], now: date
             kept[proposal.key] = _refresh(fix, proposal)
             continue
         if fix is not None:
-            _end_outdated(fix, run, now)
+            _end_outdated(fix, run)
         kept[proposal.key] = _propose(run, proposal, now)
     for key, fix in live.items():
         if key not in kept:
@@ -65,7 +65,7 @@ def _refresh(fix: Fix, proposal: Proposal) -> Fix:
     return fix
 
 
-def _end_outdated(fix: Fix, run: Run, now: datetime) -> None:
+def _end_outdated(fix: Fix, run: Run) -> None:
     if fix.state == Fix.State.APPLIED:
         _end(fix, Fix.State.FAILED, f"Run {run.pk} still shows this difference after the fix was applied.")
     else:
@@ -127,7 +127,7 @@ def _store_drifts(run: Run, explained: list[Explained], fixes: Mapping[str, Fix]
         cause = stored.get(item.cause_key) if item.cause_key else None
         stored[item.difference.key] = _store_drift(run, item, live, cause, fixes.get(item.difference.key), now)
     gone = [drift.pk for key, drift in live.items() if key not in stored and not _stays_ignored(drift, now)]
-    Drift.objects.filter(pk__in=gone).update(state=Drift.State.RESOLVED, resolved_at=now, fix=None)
+    Drift.objects.filter(pk__in=gone).update(state=Drift.State.RESOLVED, resolved_at=now)
     return list(stored.values())
 
 
@@ -194,7 +194,7 @@ def _evidence(item: Explained) -> dict[str, Any]:
 def store_evidence_drift(*, run: Run, kind: Kind, sentence: str, now: datetime) -> Drift:
     """Note that the evidence is bad. Everything else stays as it was: a bad read proves nothing."""
     key = f"{kind.value}:{run.account.slug}"
-    values = {
+    values: dict[str, Any] = {
         "kind": kind.value,
         "group": KINDS[kind].group,
         "severity": KINDS[kind].severity.value,

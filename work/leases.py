@@ -39,6 +39,12 @@ def give_back(name: str, *, holder: str | None = None) -> None:
     Lease.objects.filter(name=name, holder=holder or this_process()).update(holder="")
 
 
+def is_free(name: str, *, now: datetime) -> bool:
+    """True when a take would succeed at this moment. A look, not a promise."""
+    lease = Lease.objects.filter(name=name).first()
+    return lease is None or not lease.holder or lease.expires_at <= now or is_gone(lease.holder)
+
+
 @contextmanager
 def holding(name: str, *, seconds: float) -> Iterator[bool]:
     """Yield whether the lease was taken; give it back at the end."""

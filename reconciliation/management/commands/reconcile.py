@@ -1,0 +1,46 @@
+"""`manage.py reconcile`: one run. Exit 0 in sync, 1 drift, 2 incomplete."""
+
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from reconciliation.account_option import add_account_option, as_json, chosen_account, refusals
+from reconciliation.documents import run_document
+from reconciliation.models import Drift, Run
+from reconciliation.running import run_reconciliation
+
+EXIT = {Run.State.IN_SYNC: 0, Run.State.DRIFT: 1, Run.State.INCOMPLETE: 2}
+
+
+class Command(BaseCommand):
+    help = "Compare the database with Alpaca once. Exit status: 0 in sync, 1 drift, 2 incomplete."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        add_account_option(parser)
+        parser.add_argument("--full", action="store_true", help="read the whole history, not only what changed")
+        parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        with refusals():
+            account = chosen_account(options["account"])
+            run = run_reconciliation(
+                account=account, trigger=Run.Trigger.DEMAND, requested_by="command:reconcile", is_full=options["full"]
+            )
+        if options["json"]:
+            self.stdout.write(as_json(run_document(run)))
+        else:
+            self._tell(run)
+        sys.exit(EXIT[Run.State(run.state)])
+
+    def _tell(self, run: Run) -> None:
+        self.stdout.write(f"Run {run.pk} of {run.account.slug}: {run.get_state_display()}, {run.api_calls} calls.")
+        if run.incomplete_reason:
+            self.stderr.write(run.incomplete_reason)
+        drifts = Drift.objects.filter(last_run=run, state=Drift.State.OPEN).roots().prefetch_related("consequences")
+        for drift in drifts:
+            fix = f"  fix {drift.fix_id}" if drift.fix_id else "  no fix"
+            self.stdout.write(f"  {drift.severity:8} {drift.sentence}{fix}")
+            for consequence in drift.consequences.all():
+                self.stdout.write(f"           └ {consequence.sentence}")

@@ -1,0 +1,52 @@
+"""Keep the figures that pages show fresh: money, market state and last prices. It judges nothing."""
+
+from datetime import datetime, timedelta
+
+from broker.errors import BrokerError
+from broker.gateway import Gateway, open_gateway
+from broker.models import Account, AccountSnapshot
+from positions.prices import note_prices
+
+#: Snapshots of the last days stay for the equity curve; older ones are thinned out to one a day.
+KEEP_EVERY_SNAPSHOT = timedelta(days=2)
+
+
+def refresh_account(*, account: Account, now: datetime) -> str:
+    """Read account, clock and positions once. What cannot be read is left as old as it is, and shows its age."""
+    try:
+        gateway = open_gateway(account)
+        snapshot = _read(account, gateway, now)
+        positions = gateway.list_positions()
+    except BrokerError as error:
+        return f"not refreshed: {error}"
+    snapshot.save()
+    prices = {position.symbol: position.current_price for position in positions if position.current_price is not None}
+    note_prices(account=account, prices=prices, now=now)
+    return "refreshed"
+
+
+def _read(account: Account, gateway: Gateway, now: datetime) -> AccountSnapshot:
+    found, clock = gateway.get_account(), gateway.get_clock()
+    return AccountSnapshot(
+        account=account,
+        read_at=now,
+        equity=found.equity,
+        last_equity=found.last_equity,
+        cash=found.cash,
+        buying_power=found.buying_power,
+        long_market_value=found.long_market_value,
+        short_market_value=found.short_market_value,
+        market_is_open=clock.is_open,
+        next_open=clock.next_open,
+        next_close=clock.next_close,
+    )
+
+
+def thin_snapshots(*, account: Account, now: datetime) -> int:
+    """Delete all but the last snapshot of each day before the recent ones. Return how many went."""
+    old = AccountSnapshot.objects.filter(account=account, read_at__lt=now - KEEP_EVERY_SNAPSHOT)
+    last_of_day: dict[object, int] = {}
+    for pk, read_at in old.order_by("read_at").values_list("pk", "read_at"):
+        last_of_day[read_at.date()] = pk
+    deleted, _ = old.exclude(pk__in=last_of_day.values()).delete()
+    return deleted
