@@ -116,23 +116,27 @@ class Position(models.Model):
 
     @property
     def exit_qty(self) -> Decimal:
-        return self.entry_qty - abs(self.qty)
+        left: Decimal = self.entry_qty - abs(self.qty)
+        return left
 
     @property
     def market_value(self) -> Decimal | None:
         """Dollars at the last price, negative for a short; None while no price is known."""
-        return None if self.last_price is None else self.qty * self.last_price
+        value: Decimal | None = None if self.last_price is None else self.qty * self.last_price
+        return value
 
     @property
     def unrealized_pl(self) -> Decimal | None:
-        return None if self.market_value is None else self.market_value - self.cost_basis
+        value: Decimal | None = None if self.market_value is None else self.market_value - self.cost_basis
+        return value
 
     @property
     def unrealized_pl_fraction(self) -> Decimal | None:
         """Profit as a fraction of what the position cost: 0.05 is five percent."""
         if self.unrealized_pl is None or not self.cost_basis:
             return None
-        return self.unrealized_pl / abs(self.cost_basis)
+        fraction: Decimal = self.unrealized_pl / abs(self.cost_basis)
+        return fraction
 
     @property
     def stop_distance(self) -> Decimal | None:
@@ -147,8 +151,8 @@ class Position(models.Model):
     def _distance(self, level: Decimal | None, *, towards_loss: bool) -> Decimal | None:
         if level is None or not self.last_price or not self.is_open:
             return None
-        falls = towards_loss == (self.side == "long")
-        return (self.last_price - level if falls else level - self.last_price) / self.last_price
+        last: Decimal = self.last_price
+        return (last - level if towards_loss == (self.side == "long") else level - last) / last
 
 
 class RiskParameters(models.Model):
