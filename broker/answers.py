@@ -22,7 +22,7 @@ from broker.errors import (
 _MALFORMED = 40010001
 _NOT_FOUND = 40410000
 # When Alpaca says "too many" and not until when: its window is a minute long.
-_DEFAULT_WAIT_SECONDS = 10.0
+_DEFAULT_WAIT_SECONDS = 5.0
 _LONGEST_WAIT_SECONDS = 120.0
 
 

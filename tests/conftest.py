@@ -1,0 +1,91 @@
+"""What every test may use: a database in a file, a running simulator, an account there, and three people."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.conf import LazySettings, settings
+
+from broker.budget import forget_budgets
+from broker.models import Account
+from tests.simulation import SimAccount, Simulator, running_simulator
+from tradingsite.people import ADMIN, OPS, TRADER, ensure_person
+
+PASSWORD = "correct horse 7"
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Keep the test database in a file: threads and processes share it as they share the real one.
+
+    It need not outlive a power cut, so it is not synced.
+    """
+    database = settings.DATABASES["default"]
+    if database["ENGINE"].endswith("sqlite3"):
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+        database.setdefault("TEST", {})["NAME"] = str(Path(settings.DATA_DIR) / f"test-{worker}-{os.getpid()}.sqlite3")
+        options = database["OPTIONS"]
+        options["init_command"] = options["init_command"].replace("synchronous=FULL", "synchronous=OFF")
+
+
+@pytest.fixture(scope="session")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
+    """The one simulator process of this test run's worker."""
+    with running_simulator(tmp_path_factory.mktemp("simulator")) as running:
+        yield running
+
+
+@pytest.fixture
+def sim(simulator: Simulator) -> Iterator[SimAccount]:
+    """A fresh account at the simulator: nobody else's orders, faults or requests are in it."""
+    account = SimAccount(simulator, f"test-{uuid.uuid4().hex[:12]}")
+    yield account
+    account.reset()
+
+
+@pytest.fixture
+def sim_account(sim: SimAccount, settings: LazySettings, db: None) -> Account:
+    """The default account `sim`, whose keys and address are those of `sim`."""
+    settings.ALPACA_ENV = "sim"
+    settings.ALPACA_BASE_URL, settings.ALPACA_STREAM_URL = sim.url, ""
+    settings.ALPACA_API_KEY, settings.ALPACA_SECRET_KEY = sim.key_id, "sim"
+    return Account.objects.get_or_create(slug="sim", defaults={"name": "Simulator", "environment": "sim"})[0]
+
+
+@pytest.fixture
+def people(db: None) -> SimpleNamespace:
+    """`people.trader`, `people.ops` and `people.admin`, each in the group of that name, with PASSWORD."""
+    return SimpleNamespace(
+        **{group: ensure_person(username=group, group=group, password=PASSWORD) for group in (TRADER, OPS, ADMIN)}
+    )
+
+
+@pytest.fixture(autouse=True)
+def _own_budget() -> Iterator[None]:
+    """Row ids come again after a rollback: what one test heard of its account says nothing of the next one's."""
+    yield
+    forget_budgets()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[Any]:
+    report = yield
+    return _required(report)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[Any]:
+    report = yield
+    return _required(report)
+
+
+def _required(report: Any) -> Any:
+    """With REQUIRE_ALL=1 nothing may be left out: a missing program is a failure there, not a reason to skip."""
+    if os.environ.get("REQUIRE_ALL") == "1" and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"REQUIRE_ALL=1 allows no skip: {report.longrepr}"
+    return report

@@ -1,0 +1,69 @@
+"""Who may do what: the three groups, and the people in them. Safe to run again at any time."""
+
+from collections.abc import Iterable
+
+from django.contrib.auth.models import Group, Permission, User
+from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
+
+TRADER, OPS, ADMIN = "trader", "ops", "admin"
+
+# Everybody sees everything that is the program's own.
+_OUR_APPS = ("audit", "broker", "orders", "positions", "reconciliation", "work")
+
+_OPS_MAY = (
+    "reconciliation.start_run",
+    "reconciliation.approve_fix",
+    "reconciliation.ignore_drift",
+    "orders.submit_batch",
+    "orders.halt_batch",
+    "broker.halt_sending",
+)
+# Fixes that act at the broker stay with nobody: that permission is given to a person, on purpose.
+_ADMIN_MAY = (
+    "positions.add_riskparameters",
+    "positions.change_riskparameters",
+    "broker.change_account",
+    "broker.import_history",
+    *(f"auth.{act}_{model}" for model in ("user", "group") for act in ("view", "add", "change", "delete")),
+)
+
+
+@transaction.atomic
+def ensure_groups() -> dict[str, Group]:
+    """Make the groups and give each its permissions; what an admin added to them stays."""
+    views = list(Permission.objects.filter(content_type__app_label__in=_OUR_APPS, codename__startswith="view_"))
+    ops = _named(_OPS_MAY)
+    permissions = {TRADER: views, OPS: [*views, *ops], ADMIN: [*views, *ops, *_named(_ADMIN_MAY)]}
+    groups = {}
+    for name, wanted in permissions.items():
+        groups[name], _created = Group.objects.get_or_create(name=name)
+        groups[name].permissions.add(*wanted)
+    return groups
+
+
+def ensure_person(*, username: str, group: str, password: str | None = None) -> User:
+    """Make the user if missing and put them into the group. An existing password is changed only if one is given."""
+    groups = ensure_groups()
+    with transaction.atomic():
+        user, created = User.objects.get_or_create(username=username)
+        user.groups.add(groups[group])
+        user.is_staff = user.is_staff or group == ADMIN
+        if password is not None:
+            user.set_password(password)
+        elif created:
+            user.set_unusable_password()
+        user.save()
+    return user
+
+
+def _named(labels: Iterable[str]) -> list[Permission]:
+    wanted = set(labels)
+    apps = {label.partition(".")[0] for label in wanted}
+    found = {
+        f"{permission.content_type.app_label}.{permission.codename}": permission
+        for permission in Permission.objects.filter(content_type__app_label__in=apps).select_related("content_type")
+    }
+    if missing := sorted(wanted - found.keys()):
+        raise ImproperlyConfigured(f"These permissions are missing: {', '.join(missing)}. Run `manage.py migrate`.")
+    return [found[label] for label in sorted(wanted)]
