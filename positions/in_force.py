@@ -32,6 +32,11 @@ class Percentages:
 BUILT_IN = Percentages(Decimal(8), Decimal(16))
 
 
+def source_of(symbol: str) -> str:
+    """Name the rule for people; without a symbol that is the account's default."""
+    return f"own parameters of {symbol}" if symbol else "default of the account"
+
+
 def ensure_default_parameters(account: Account) -> RiskParameters:
     """Return the account's default, made from the built-in one when there is none yet."""
     found = RiskParameters.objects.filter(account=account, symbol="").first()
@@ -92,9 +97,9 @@ class ParameterBook:
 
 def _choose(symbol: str, own: Percentages | None, default: Percentages | None) -> Parameters:
     if own is not None and symbol:
-        return Parameters(own.stop_loss_pct, own.target_pct, f"own parameters of {symbol}")
+        return Parameters(own.stop_loss_pct, own.target_pct, source_of(symbol))
     if default is not None:
-        return Parameters(default.stop_loss_pct, default.target_pct, "default of the account")
+        return Parameters(default.stop_loss_pct, default.target_pct, source_of(""))
     return Parameters(BUILT_IN.stop_loss_pct, BUILT_IN.target_pct, "built-in default")
 
 
