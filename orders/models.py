@@ -105,13 +105,15 @@ class Order(models.Model):
     recorded_at = models.DateTimeField()
     claimed_by = models.CharField(max_length=100, blank=True, default="")
     claimed_at = models.DateTimeField(null=True, blank=True)
-    not_before = models.DateTimeField(null=True, blank=True, help_text="After a 429: not to be sent earlier.")
+    not_before = models.DateTimeField(null=True, blank=True, help_text="Not to be sent earlier.")
     send_count = models.PositiveIntegerField(default=0)
     unconfirmed_at = models.DateTimeField(null=True, blank=True)
     lookup_count = models.PositiveIntegerField(default=0, help_text="Look-ups in a row that found nothing.")
     looked_up_at = models.DateTimeField(null=True, blank=True)
     confirmed_at = models.DateTimeField(null=True, blank=True)
-    refusal = models.CharField(max_length=500, blank=True, default="", help_text="Why it was denied or rejected.")
+    refusal = models.CharField(
+        max_length=500, blank=True, default="", help_text="Why it was denied or rejected, or waits."
+    )
 
     # What Alpaca says, verbatim. updated_at guards against older news overwriting newer.
     status = models.CharField(max_length=30, blank=True, default="")
@@ -127,6 +129,10 @@ class Order(models.Model):
     replaced_by = models.CharField(max_length=64, blank=True, default="", help_text="broker_order_id of the new one.")
     subtag = models.CharField(max_length=100, blank=True, default="")
     raw: Any = models.JSONField(null=True, blank=True)
+
+    # What remains to be asked about it. Sums of exact numbers cannot be asked of SQLite, hence the flag.
+    is_booked = models.BooleanField(default=False, help_text="It is terminal and its fills sum up to filled_qty.")
+    followed_at = models.DateTimeField(null=True, blank=True, help_text="When its state was last asked for.")
 
     objects = OrderQuerySet.as_manager()
 
@@ -151,6 +157,11 @@ class Order(models.Model):
                 fields=["account", "symbol"],
                 condition=~Q(status__in=sorted(TERMINAL_STATUSES)),
                 name="order_not_terminal",
+            ),
+            models.Index(
+                fields=["account", "followed_at"],
+                condition=Q(submission_state="confirmed", is_booked=False),
+                name="order_to_follow",
             ),
         )
 

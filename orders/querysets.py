@@ -36,12 +36,31 @@ class OrderQuerySet(models.QuerySet["Order"]):
             account__sending_halted=False,
         )
 
-    def abandoned_claims(self, now: datetime, *, lease: timedelta) -> "OrderQuerySet":
-        """Claimed by a worker that has not answered for longer than any POST may take."""
-        return self.filter(submission_state=SubmissionState.SUBMITTING, claimed_at__lt=now - lease)
+    def submitting(self) -> "OrderQuerySet":
+        """Claimed: a POST may be under way."""
+        return self.filter(submission_state=SubmissionState.SUBMITTING)
 
     def unconfirmed(self) -> "OrderQuerySet":
         return self.filter(submission_state=SubmissionState.UNCONFIRMED)
+
+    def to_follow(self, now: datetime) -> "OrderQuerySet":
+        """Known at Alpaca and not booked to their end, whose state was last asked for long enough ago.
+
+        The older an order is, the seldomer it is asked for. What ended long ago without its fills summing up is
+        left to reconciliation; so is the history from before the books, whose fills are still being imported.
+        """
+        young, old = now - timedelta(minutes=2), now - timedelta(hours=1)
+        ages = (
+            (Q(confirmed_at__gte=young), timedelta(seconds=2)),
+            (Q(confirmed_at__gte=old, confirmed_at__lt=young), timedelta(seconds=30)),
+            (Q(confirmed_at__lt=old) | Q(confirmed_at__isnull=True), timedelta(minutes=5)),
+        )
+        due = Q(followed_at__isnull=True)
+        for age, pause in ages:
+            due |= age & Q(followed_at__lte=now - pause)
+        alive = ~Q(status__in=TERMINAL_STATUSES)
+        just_ended = Q(status__in=TERMINAL_STATUSES, origin="batch", confirmed_at__gte=now - timedelta(days=1))
+        return self.filter(due, alive | just_ended, submission_state=SubmissionState.CONFIRMED, is_booked=False)
 
 
 class FillQuerySet(models.QuerySet["Fill"]):
@@ -55,4 +74,13 @@ class BatchQuerySet(models.QuerySet["Batch"]):
         return self.filter(state="scheduled").filter(Q(scheduled_for__isnull=True) | Q(scheduled_for__lte=now))
 
     def awaiting_reconciliation(self, now: datetime, *, delay: timedelta) -> "BatchQuerySet":
-        return self.filter(state="finished", reconciled_at__isnull=True, finished_at__lte=now - delay)
+        """Over, be it finished or halted half-way, and not checked since."""
+        over = self.filter(state__in=("finished", "halted"))
+        return over.filter(reconciled_at__isnull=True, finished_at__lte=now - delay)
+
+    def repeating(self, account_id: int, digest: str, now: datetime) -> "BatchQuerySet":
+        """Batches of the same orders within the last day, but for those that were halted before any was sent."""
+        lately = self.filter(account_id=account_id, content_digest=digest, created_at__gt=now - timedelta(days=1))
+        sent_or_waiting = set(SubmissionState) - {SubmissionState.DENIED}
+        sent = lately.filter(state="halted", orders__submission_state__in=sent_or_waiting)
+        return lately.filter(~Q(state="halted") | Q(pk__in=sent.values("pk")))

@@ -1,0 +1,270 @@
+"""Copy what Alpaca says onto our rows: states of orders, fills, orders that we did not record ourselves.
+
+Facts come in any order, twice, and from several processes. Older news never overwrites newer, an end is never taken
+back, a fill is booked once by its activity id, and each step is an event on the order's time line.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import DatabaseError, IntegrityError, transaction
+
+from broker.models import Account
+from broker.numbers import plain
+from broker.types import BrokerFill, BrokerOrder
+from orders.errors import OrdersError
+from orders.lifecycle import SubmissionState, is_terminal
+from orders.models import Batch, Fill, Order, OrderEvent
+
+log = logging.getLogger(__name__)
+
+#: Called with account, symbols and time, inside the transaction in which an order's state or fills were booked.
+after_fills: list[Callable[[Account, set[str], datetime], None]] = []
+
+#: Columns that are Alpaca's word, under the same name on both sides.
+_FACTS = (
+    "status", "filled_qty", "filled_avg_price", "submitted_at", "filled_at", "canceled_at", "expired_at", "failed_at",
+    "replaces", "replaced_by", "subtag",
+)  # fmt: skip
+_TERMS = (
+    "symbol", "side", "order_type", "order_class", "time_in_force", "qty", "notional", "limit_price", "stop_price",
+    "trail_price", "trail_percent", "extended_hours",
+)  # fmt: skip
+_ATTEMPTS = 5
+
+
+def book_facts(
+    *, order_id: int, facts: BrokerOrder | None, fills: Iterable[BrokerFill] = (), now: datetime, actor: str
+) -> Order:
+    """Book an order's state and fills in one transaction, and let the positions follow in it."""
+    with transaction.atomic():
+        order = Order.objects.select_related("account").get(pk=order_id)
+        changed = facts is not None and book_order(order=order, facts=facts, now=now, actor=actor)
+        for fill in fills:
+            changed |= book_fill(order=order, fill=fill, now=now, actor=actor) is not None
+        if changed:
+            _let_positions_follow(order, now)
+    return order
+
+
+def _let_positions_follow(order: Order, now: datetime) -> None:
+    """A position can be rebuilt from its fills at any time; the fact itself must be booked now."""
+    for follow in after_fills:
+        try:
+            with transaction.atomic():
+                follow(order.account, {order.symbol}, now)
+        except DatabaseError:
+            raise
+        except Exception:
+            log.exception("order %s: the position in %s could not follow it", order.pk, order.symbol)
+
+
+def book_order(*, order: Order, facts: BrokerOrder, now: datetime, actor: str) -> bool:
+    """Copy the facts onto the row; False if they are no news. Confirms and links an order that was not yet."""
+    for _ in range(_ATTEMPTS):
+        _check_identity(order, facts)
+        linked = order.submission_state == SubmissionState.CONFIRMED and order.broker_order_id != ""
+        if linked and not _is_news(order, facts):
+            return False
+        columns = _facts(facts) | ({} if linked else _link(order, facts, now))
+        columns["is_booked"] = _is_booked(order, facts.status, facts.filled_qty)
+        as_seen = Order.objects.filter(
+            pk=order.pk,
+            submission_state=order.submission_state,
+            status=order.status,
+            broker_updated_at=order.broker_updated_at,
+        )
+        if as_seen.update(**columns):
+            _tell(order, facts, linked=linked, now=now, actor=actor)
+            for name, value in columns.items():
+                setattr(order, name, value)
+            return True
+        order.refresh_from_db()  # somebody else booked meanwhile: judge again by what is there now
+    raise OrdersError(f"Order {order.pk} changes faster than it can be booked.")
+
+
+def book_fill(*, order: Order, fill: BrokerFill, now: datetime, actor: str) -> Fill | None:
+    """Book one execution; None if that activity is booked already."""
+    if fill.broker_order_id != order.broker_order_id:
+        raise OrdersError(f"Fill {fill.activity_id} is of another order than {order.pk}.")
+    known = Fill.objects.filter(account_id=order.account_id, activity_id=fill.activity_id)
+    if known.exists():
+        return None
+    try:
+        with transaction.atomic():
+            booked = _fill(order, fill, now)
+            booked.save(force_insert=True)
+    except IntegrityError:
+        if known.exists():  # another process was quicker
+            return None
+        raise
+    text = f"{plain(fill.qty)} at {plain(fill.price)}, {fill.activity_id}"
+    _event(order, "fill", text, now=now, actor=actor)
+    is_booked = _is_booked(order, order.status, order.filled_qty)
+    if is_booked != order.is_booked:
+        order.is_booked = is_booked
+        Order.objects.filter(pk=order.pk).update(is_booked=is_booked)
+    log.info("order %s %s: fill %s", order.pk, order.client_order_id, text)
+    return booked
+
+
+def import_order(
+    *, account: Account, facts: BrokerOrder, origin: str, now: datetime, actor: str, batch: Batch | None = None
+) -> Order:
+    """Take an order of Alpaca's into the books. One that is there already is linked and brought up to date."""
+    known = _known(account, facts)
+    if known is None:
+        order = _imported(account, facts, origin, now, batch)
+        try:
+            with transaction.atomic():
+                order.save(force_insert=True)
+        except IntegrityError:
+            known = _known(account, facts)
+            if known is None:
+                raise
+        else:
+            _event(order, "imported", f"Taken over from Alpaca as {facts.status}.", now=now, actor=actor)
+            return order
+    book_order(order=known, facts=facts, now=now, actor=actor)
+    return known
+
+
+def import_orders(*, account: Account, orders: Sequence[BrokerOrder], origin: str, now: datetime, actor: str) -> int:
+    """Take a page of history into the books; return how many were new. A page that is read twice changes nothing."""
+    newest: dict[str, BrokerOrder] = {}
+    for facts in orders:
+        earlier = newest.get(facts.broker_order_id)
+        if earlier is None or _moment(facts) >= _moment(earlier):
+            newest[facts.broker_order_id] = facts
+    ours = Order.objects.filter(account=account)
+    known = set(ours.filter(broker_order_id__in=newest).values_list("broker_order_id", flat=True))
+    client_ids = [facts.client_order_id for facts in newest.values()]
+    recorded = set(ours.filter(client_order_id__in=client_ids).values_list("client_order_id", flat=True))
+    fresh = []
+    for facts in newest.values():
+        if facts.broker_order_id in known or facts.client_order_id in recorded:
+            import_order(account=account, facts=facts, origin=origin, now=now, actor=actor)
+        else:
+            fresh.append(_imported(account, facts, origin, now, None))
+    Order.objects.bulk_create(fresh)
+    return len(fresh)
+
+
+def import_fills(*, account: Account, fills: Sequence[BrokerFill], now: datetime) -> int:
+    """Book a page of history's executions; return how many were new. Their orders must be in the books."""
+    by_id = {fill.activity_id: fill for fill in fills}
+    booked = Fill.objects.filter(account=account, activity_id__in=by_id).values_list("activity_id", flat=True)
+    for activity_id in booked:
+        del by_id[activity_id]
+    wanted = {fill.broker_order_id for fill in by_id.values()}
+    orders = {o.broker_order_id: o for o in Order.objects.filter(account=account, broker_order_id__in=wanted)}
+    missing = sorted(wanted - orders.keys())
+    if missing:
+        raise OrdersError(f"Fills cannot be booked before their orders: {', '.join(missing)}.")
+    Fill.objects.bulk_create(_fill(orders[fill.broker_order_id], fill, now) for fill in by_id.values())
+    return len(by_id)
+
+
+# --- From facts to columns -----------------------------------------------------------------------------------
+
+
+def _facts(facts: BrokerOrder) -> dict[str, Any]:
+    columns: dict[str, Any] = {name: getattr(facts, name) for name in _FACTS}
+    return columns | {"broker_updated_at": facts.updated_at, "raw": dict(facts.raw)}
+
+
+def _link(order: Order, facts: BrokerOrder, now: datetime) -> dict[str, Any]:
+    return {
+        "submission_state": SubmissionState.CONFIRMED.value,
+        "broker_order_id": facts.broker_order_id,
+        "confirmed_at": order.confirmed_at or now,
+        "refusal": "",
+        "not_before": None,
+    }
+
+
+def _imported(account: Account, facts: BrokerOrder, origin: str, now: datetime, batch: Batch | None) -> Order:
+    terms = {name: getattr(facts, name) for name in _TERMS}
+    order = Order(account=account, batch=batch, origin=origin, client_order_id=facts.client_order_id, **terms)
+    order.recorded_at = now
+    order.is_booked = is_terminal(facts.status) and facts.filled_qty == 0
+    for name, value in {**_facts(facts), **_link(order, facts, now)}.items():
+        setattr(order, name, value)
+    return order
+
+
+def _fill(order: Order, fill: BrokerFill, now: datetime) -> Fill:
+    return Fill(
+        account_id=order.account_id,
+        order=order,
+        activity_id=fill.activity_id,
+        symbol=fill.symbol,
+        side="sell" if fill.side.startswith("sell") else "buy",  # activities say sell_short as well
+        qty=fill.qty,
+        price=fill.price,
+        transaction_time=fill.transaction_time,
+        recorded_at=now,
+        raw=dict(fill.raw),
+    )
+
+
+# --- Judging -------------------------------------------------------------------------------------------------
+
+
+def _check_identity(order: Order, facts: BrokerOrder) -> None:
+    if order.broker_order_id:
+        if order.broker_order_id != facts.broker_order_id:
+            raise OrdersError(f"Order {order.pk} is {order.broker_order_id}, not {facts.broker_order_id}.")
+    elif order.client_order_id != facts.client_order_id:
+        raise OrdersError(f"Order {order.pk} was sent as {order.client_order_id}, not {facts.client_order_id}.")
+
+
+def _is_news(order: Order, facts: BrokerOrder) -> bool:
+    if is_terminal(order.status) and not is_terminal(facts.status):
+        return False
+    if order.broker_updated_at is not None:
+        if facts.updated_at is None or facts.updated_at < order.broker_updated_at:
+            return False
+        if facts.updated_at == order.broker_updated_at and facts.filled_qty < order.filled_qty:
+            return False
+    same = all(getattr(order, name) == getattr(facts, name) for name in _FACTS)
+    return not same or facts.updated_at != order.broker_updated_at
+
+
+def _is_booked(order: Order, status: str, filled_qty: Decimal) -> bool:
+    if not is_terminal(status):
+        return False
+    return sum(order.fills.values_list("qty", flat=True), Decimal(0)) == filled_qty
+
+
+def _known(account: Account, facts: BrokerOrder) -> Order | None:
+    ours = Order.objects.filter(account=account)
+    linked = ours.filter(broker_order_id=facts.broker_order_id).first()
+    return linked or ours.filter(client_order_id=facts.client_order_id, broker_order_id="").first()
+
+
+def _moment(facts: BrokerOrder) -> float:
+    return facts.updated_at.timestamp() if facts.updated_at else 0.0
+
+
+# --- Telling -------------------------------------------------------------------------------------------------
+
+
+def _tell(order: Order, facts: BrokerOrder, *, linked: bool, now: datetime, actor: str) -> None:
+    if not linked:
+        _event(order, "confirmed", f"Alpaca has it as {facts.broker_order_id}.", now=now, actor=actor)
+        log.info("order %s %s confirmed as %s", order.pk, order.client_order_id, facts.broker_order_id)
+    if (order.status, order.filled_qty) == (facts.status, facts.filled_qty):
+        return
+    filled = f", {plain(facts.filled_qty)} filled" if facts.filled_qty else ""
+    price = f" at {plain(facts.filled_avg_price)}" if facts.filled_avg_price and facts.filled_qty else ""
+    before = f"{order.status} → " if order.status else ""
+    _event(order, "status", f"{before}{facts.status}{filled}{price}", now=now, actor=actor)
+    log.info("order %s %s: %s%s%s", order.pk, order.client_order_id, facts.status, filled, price)
+
+
+def _event(order: Order, kind: str, text: str, *, now: datetime, actor: str) -> None:
+    OrderEvent.objects.create(order=order, at=now, kind=kind, text=text[:500], actor=actor)

@@ -1,0 +1,114 @@
+"""Check a batch as a whole before anything of it is recorded: the file first, then Alpaca's view of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from django.conf import settings
+
+from broker.errors import NotFound
+from broker.gateway import Gateway, open_gateway
+from broker.models import Account
+from broker.types import BrokerAccount, BrokerAsset
+from orders.batch_file import content_digest, read_batch_file
+from orders.batch_line import Line, LineError
+from orders.models import Batch
+from orders.pretrade import AccountFacts, Facts, review
+
+#: Up to this many symbols are asked for one by one; above it one long list is the smaller cost.
+SINGLE_ASSETS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedBatch:
+    """A batch as it was checked. It can be recorded only if it has no error."""
+
+    name: str
+    source: str
+    lines: tuple[Line, ...]
+    errors: tuple[LineError, ...] = ()
+    warnings: tuple[str, ...] = ()
+    notional: Decimal = Decimal(0)
+    digest: str = ""
+
+    @property
+    def is_usable(self) -> bool:
+        return bool(self.lines) and not self.errors
+
+
+def check_batch(*, account: Account, data: bytes, filename: str, now: datetime) -> CheckedBatch:
+    """Check a CSV or JSON file. Nobody is asked about a file that cannot be used anyway.
+
+    Raises BrokerError when Alpaca could not be asked: then nothing is known, and nothing may be recorded.
+    """
+    limits = {"max_bytes": settings.BATCH_FILE_MAX_BYTES, "max_lines": settings.BATCH_FILE_MAX_LINES}
+    file = read_batch_file(data, filename, **limits)
+    if file.errors:
+        return CheckedBatch(name=filename, source=file.source, lines=file.lines, errors=file.errors)
+    return check_lines(account=account, lines=file.lines, name=filename, source=file.source, now=now)
+
+
+def check_lines(
+    *, account: Account, lines: Sequence[Line], name: str, source: str = "code", now: datetime
+) -> CheckedBatch:
+    """Check orders that code has made; what follows is the same as for a file."""
+    digest = content_digest(lines)
+    judged = review(lines, _facts(account, lines, digest, now))
+    return CheckedBatch(
+        name=name,
+        source=source,
+        lines=tuple(lines),
+        errors=judged.errors,
+        warnings=judged.warnings,
+        notional=judged.notional,
+        digest=digest,
+    )
+
+
+def _facts(account: Account, lines: Sequence[Line], digest: str, now: datetime) -> Facts:
+    gateway = open_gateway(account)
+    broker_account = gateway.get_account()
+    duplicate = Batch.objects.repeating(account.pk, digest, now).order_by("-created_at").first()
+    account.refresh_from_db()
+    return Facts(
+        account=AccountFacts(
+            name=account.name,
+            buying_power=broker_account.buying_power,
+            blocked=_blocked(account, broker_account),
+            sending_halted=account.sending_halted,
+            max_order_notional=account.max_order_notional,
+            max_batch_notional=account.max_batch_notional,
+            max_batch_orders=account.max_batch_orders,
+        ),
+        assets=_assets(gateway, {line.symbol for line in lines}),
+        positions={position.symbol: position for position in gateway.list_positions()},
+        clock=gateway.get_clock(),
+        duplicate_of=duplicate.pk if duplicate else None,
+        duplicate_recorded_at=duplicate.created_at if duplicate else None,
+    )
+
+
+def _blocked(account: Account, facts: BrokerAccount) -> str:
+    if account.is_bound and facts.account_id != account.broker_account_id:
+        return f"another account answers: {facts.account_number} instead of {account.broker_account_number}"
+    if not account.is_active:
+        return f"{account.name} is switched off here"
+    if facts.account_blocked:
+        return "Alpaca has blocked it"
+    if facts.trading_blocked:
+        return "Alpaca has blocked its trading"
+    return "its trading is suspended by its owner at Alpaca" if facts.trade_suspended_by_user else ""
+
+
+def _assets(gateway: Gateway, symbols: set[str]) -> dict[str, BrokerAsset | None]:
+    if len(symbols) > SINGLE_ASSETS:
+        known = {asset.symbol: asset for asset in gateway.list_assets()}
+        return {symbol: known.get(symbol) for symbol in symbols}
+    found: dict[str, BrokerAsset | None] = {}
+    for symbol in sorted(symbols):
+        try:
+            found[symbol] = gateway.get_asset(symbol)
+        except NotFound:
+            found[symbol] = None
+    return found

@@ -1,0 +1,157 @@
+"""Follow orders at Alpaca until they end and their fills are booked. Ordinary bookkeeping, by sweeps.
+
+Only orders that are in our books and linked are followed; the independent check is reconciliation's.
+"""
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import partial
+
+from django.db.models import F
+from django.utils import timezone
+
+from broker.errors import BrokerError, NotFound
+from broker.gateway import Gateway, open_gateway
+from broker.models import Account
+from broker.types import BrokerFill, BrokerOrder
+from orders.booking import book_facts
+from orders.lifecycle import SubmissionState, is_terminal
+from orders.models import Batch, Order
+from orders.patience import until_written
+from work import leases
+
+log = logging.getLogger(__name__)
+ACTOR = "system:follow"
+
+MAX_CALLS = 20
+_MAX_ORDERS = 500
+_SINGLE_ORDERS = 5
+_SINGLE_FILLS = 3
+_LEASE_SECONDS = 60.0
+_YOUNG = timedelta(hours=1)
+#: A market order fills within moments: look a few times, then leave it to the sweep.
+_PAUSES = (0.0, 0.15, 0.35, 0.5, 0.5)
+
+
+def follow_orders(*, account_id: int, now: datetime) -> None:
+    """One pass over the orders that are due, the longest unasked first, within a bounded number of requests."""
+    lease = f"follow:{account_id}"
+    if not leases.take(lease, seconds=_LEASE_SECONDS, now=now):
+        return
+    try:
+        due = Order.objects.to_follow(now).filter(account_id=account_id)
+        orders = list(due.order_by(F("followed_at").asc(nulls_first=True), "pk")[:_MAX_ORDERS])
+        if orders:
+            look(account=Account.objects.get(pk=account_id), orders=orders, now=now)
+    finally:
+        leases.give_back(lease)
+
+
+def follow_closely(
+    *, batch_id: int, clock: Callable[[], datetime] = timezone.now, sleep: Callable[[float], None] = time.sleep
+) -> None:
+    """Look at a batch that was just sent, again within moments while a market order of it moves."""
+    account = Batch.objects.select_related("account").get(pk=batch_id).account
+    confirmed = Order.objects.filter(
+        batch_id=batch_id, submission_state=SubmissionState.CONFIRMED, is_booked=False
+    ).order_by("pk")
+    for count, pause in enumerate(_PAUSES):
+        sleep(pause)
+        orders = list(confirmed)
+        if not orders or (count and not any(map(_is_moving, orders))):
+            return
+        if not look(account=account, orders=orders, now=clock()):
+            return
+
+
+def _is_moving(order: Order) -> bool:
+    if is_terminal(order.status):
+        return True  # its fills are not all there yet
+    return order.order_type == "market" and order.status in {"pending_new", "new", "partially_filled"}
+
+
+def look(*, account: Account, orders: Sequence[Order], now: datetime) -> bool:
+    """Read state and fills of these orders and book them; False when Alpaca could not be read."""
+    try:
+        gateway = open_gateway(account)
+        states = _states(gateway, orders, now)
+        fills = _fills(gateway, [o for o in orders if o.broker_order_id in states], states, now)
+    except BrokerError as error:
+        log.warning("%s orders could not be followed: %s", len(orders), error)
+        return False
+    for order in orders:
+        facts = states.get(order.broker_order_id)
+        if facts is None:
+            continue
+        news = fills.get(order.broker_order_id, [])
+        until_written(partial(book_facts, order_id=order.pk, facts=facts, fills=news, now=now, actor=ACTOR))
+    _note_asked([order.pk for order in orders if order.broker_order_id in states], now)
+    return True
+
+
+def _states(gateway: Gateway, orders: Sequence[Order], now: datetime) -> dict[str, BrokerOrder]:
+    """Ask one by one for a few, by list for many, and one by one again for those that the list did not have."""
+    wanted = {order.broker_order_id for order in orders}
+    found: dict[str, BrokerOrder] = {}
+    if len(wanted) > _SINGLE_ORDERS:
+        pages = gateway.orders_since(_earliest(orders)) if _are_young(orders, now) else gateway.open_orders()
+        for page in pages:
+            found |= {facts.broker_order_id: facts for facts in page.orders if facts.broker_order_id in wanted}
+            if wanted <= found.keys() or gateway.calls >= MAX_CALLS:
+                break
+    for order in orders:
+        if order.broker_order_id in found:
+            continue
+        if gateway.calls >= MAX_CALLS:
+            break
+        try:
+            found[order.broker_order_id] = gateway.get_order(order.broker_order_id)
+        except NotFound as error:
+            log.warning("order %s %s is not at Alpaca: %s", order.pk, order.broker_order_id, error)
+            _note_asked([order.pk], now)
+    return found
+
+
+def _fills(
+    gateway: Gateway, orders: Sequence[Order], states: dict[str, BrokerOrder], now: datetime
+) -> dict[str, list[BrokerFill]]:
+    lacking = [order for order in orders if _booked_qty(order) != states[order.broker_order_id].filled_qty]
+    found: dict[str, list[BrokerFill]] = defaultdict(list)
+    if len(lacking) > _SINGLE_FILLS and _are_young(lacking, now):
+        wanted = {order.broker_order_id for order in lacking}
+        for page in gateway.activities_since(_earliest(lacking)):
+            for fill in page.fills:
+                if fill.broker_order_id in wanted:
+                    found[fill.broker_order_id].append(fill)
+            if gateway.calls >= MAX_CALLS:
+                break
+        return found
+    for order in lacking:
+        if gateway.calls >= MAX_CALLS:
+            break
+        found[order.broker_order_id] = gateway.fills_of(order.broker_order_id)
+    return found
+
+
+def _note_asked(order_ids: Sequence[int], now: datetime) -> None:
+    until_written(partial(Order.objects.filter(pk__in=order_ids).update, followed_at=now))
+
+
+def _booked_qty(order: Order) -> Decimal:
+    return sum(order.fills.values_list("qty", flat=True), Decimal(0))
+
+
+def _are_young(orders: Iterable[Order], now: datetime) -> bool:
+    """True when a list from the first of them on is short."""
+    return all(
+        o.submitted_at is not None and o.confirmed_at is not None and o.confirmed_at > now - _YOUNG for o in orders
+    )
+
+
+def _earliest(orders: Iterable[Order]) -> datetime:
+    """Return a moment, by Alpaca's clock, before all of them; its lists begin after the moment given."""
+    return min(o.submitted_at for o in orders if o.submitted_at is not None) - timedelta(seconds=1)
