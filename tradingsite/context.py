@@ -4,6 +4,8 @@ from typing import Any
 
 from django.http import HttpRequest
 
+from tradingsite.frame import Frame
 
-def page_frame(_request: HttpRequest) -> dict[str, Any]:
-    return {}
+
+def page_frame(request: HttpRequest) -> dict[str, Any]:
+    return {"frame": Frame(request)}

@@ -1,0 +1,139 @@
+// Regions with data-live refresh themselves by htmx polling. This file decides when not to, and says how old they are.
+(() => {
+  "use strict";
+  const STALE_AFTER_MS = 20000;
+  const lastHtml = new Map(); // region id -> the HTML that is shown
+  const refreshedAt = new Map(); // region id -> when the server last answered
+  const loadedAt = Date.now();
+  let paused = false;
+  try {
+    paused = sessionStorage.getItem("paused") === "yes";
+  } catch {
+    // A browser that keeps nothing starts unpaused.
+  }
+
+  const isPoll = (detail) => detail.elt.hasAttribute("data-live") && !detail.requestConfig.triggeringEvent;
+
+  // htmx gives focus back to an element with an id; anything else that has the focus would lose it in a swap.
+  function isBusy(region) {
+    const focused = document.activeElement;
+    const losesFocus = region.contains(focused) && (!focused.id || focused.matches("input, select, textarea"));
+    const selection = document.getSelection();
+    const isSelecting = selection?.type === "Range" && region.contains(selection.anchorNode);
+    return losesFocus || isSelecting || document.querySelector("dialog[open]") !== null;
+  }
+
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (isPoll(event.detail) && (paused || document.hidden || isBusy(event.detail.elt))) event.preventDefault();
+  });
+
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { elt, xhr } = event.detail;
+    if (!elt.hasAttribute("data-live") || xhr.status !== 200) return;
+    refreshedAt.set(elt.id, Date.now());
+    // Nothing changed, or the reader came here while the answer was on its way: leave the region alone.
+    if (lastHtml.get(elt.id) === xhr.responseText || (isPoll(event.detail) && isBusy(elt))) event.detail.shouldSwap = false;
+    else {
+      lastHtml.set(elt.id, xhr.responseText);
+      remember(elt);
+    }
+  });
+
+  // What a reader has scrolled and unfolded survives the swap.
+  let scrolled = [];
+  let unfolded = [];
+  function remember(region) {
+    scrolled = [...region.querySelectorAll(".table-scroll")].map((element) => element.scrollLeft);
+    unfolded = [...region.querySelectorAll("details[id][open]")].map((element) => element.id);
+  }
+  function restore(region) {
+    [...region.querySelectorAll(".table-scroll")].forEach((element, i) => (element.scrollLeft = scrolled[i] ?? 0));
+    for (const id of unfolded) document.getElementById(id)?.setAttribute("open", "");
+    unfolded = [];
+  }
+
+  function span(seconds) {
+    if (seconds < 60) return `${seconds} s`;
+    if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+    if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
+    return `${Math.floor(seconds / 86400)} d ${Math.floor((seconds % 86400) / 3600)} h`;
+  }
+
+  function write(element, text) {
+    if (element.textContent !== text) element.textContent = text;
+  }
+
+  function tellTimes() {
+    const now = Date.now();
+    for (const time of document.querySelectorAll("time[data-age]")) {
+      const seconds = Math.max(0, Math.floor((now - Date.parse(time.dateTime)) / 1000));
+      write(time, `${span(seconds)} ago`);
+    }
+    for (const time of document.querySelectorAll("time[data-until]")) {
+      const seconds = Math.floor((Date.parse(time.dateTime) - now) / 1000);
+      write(time, seconds > 0 ? `in ${span(seconds)}` : "now");
+    }
+  }
+
+  function tellStaleness() {
+    const now = Date.now();
+    let oldest = 0;
+    let isWaiting = false;
+    for (const region of document.querySelectorAll("[data-live]")) {
+      const quiet = now - (refreshedAt.get(region.id) ?? loadedAt);
+      const isStale = quiet > STALE_AFTER_MS && !document.hidden;
+      region.classList.toggle("is-stale", isStale);
+      if (isStale && quiet > oldest) {
+        oldest = quiet;
+        isWaiting = isBusy(region);
+      }
+    }
+    const note = document.getElementById("stale-note");
+    if (!note) return;
+    note.hidden = oldest === 0;
+    const waiting = isWaiting ? "Refreshing waits while you work in a part of this page." : "";
+    const reason = paused ? "Refreshing is paused." : waiting || "This page could not be refreshed.";
+    if (oldest) write(note.querySelector("[data-stale-text]"), `${reason} Figures are ${span(Math.floor(oldest / 1000))} old.`);
+  }
+
+  function showPause() {
+    for (const button of document.querySelectorAll("[data-pause-toggle]")) {
+      button.hidden = document.querySelector("[data-live]") === null;
+      button.setAttribute("aria-pressed", String(paused));
+      write(button.querySelector("[data-pause-word]"), paused ? "Paused" : "Live");
+    }
+  }
+
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest("[data-pause-toggle]")) return;
+    paused = !paused;
+    try {
+      sessionStorage.setItem("paused", paused ? "yes" : "no");
+    } catch {
+      // Then the choice lasts as long as this page.
+    }
+    showPause();
+    tellStaleness();
+  });
+
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return;
+    // Come back to the tab: give the first refresh its time before calling anything old.
+    for (const region of document.querySelectorAll("[data-live]")) refreshedAt.set(region.id, Date.now());
+  });
+
+  function tick() {
+    tellTimes();
+    tellStaleness();
+  }
+  document.addEventListener("DOMContentLoaded", () => {
+    showPause();
+    tick();
+    setInterval(tick, 1000);
+  });
+  document.addEventListener("htmx:afterSwap", (event) => {
+    const region = document.getElementById(event.detail.target.id);
+    if (region?.hasAttribute("data-live")) restore(region);
+    tick();
+  });
+})();
