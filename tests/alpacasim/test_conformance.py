@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 from jsonschema import Draft202012Validator, FormatChecker
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from .conftest import Sim
@@ -60,7 +60,7 @@ class Conformance:
 
     def __init__(self, document: dict[str, Any]) -> None:
         self.document = document
-        resource = Resource(contents=document, specification=DRAFT202012)
+        resource = DRAFT202012.create_resource(document)
         self.registry: Registry[Any] = Registry().with_resource(DOCUMENT, resource)
         self.formats = FormatChecker()
         self.formats.checks("uuid", ValueError)(lambda v: not isinstance(v, str) or bool(uuid.UUID(v)))
