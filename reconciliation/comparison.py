@@ -6,6 +6,7 @@ The order of the questions is the order of causes: identity first, then state, t
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -31,7 +32,13 @@ def compare(record: LocalRecord, evidence: BrokerEvidence) -> list[Difference]:
         *_phantom_fills(record, evidence),
         *_compare_positions(record, evidence),
     ]
-    return sorted(found, key=lambda difference: difference.key)
+    return sorted(found, key=_in_order_of_events)
+
+
+def _in_order_of_events(difference: Difference) -> tuple[bool, datetime, str]:
+    """Dated differences first, as they happened; the key decides between equals, so that two runs agree."""
+    moment = difference.holds_cursor_at
+    return (moment is None, moment or datetime.min.replace(tzinfo=UTC), difference.key)
 
 
 def symbols_in_flight(record: LocalRecord, evidence: BrokerEvidence) -> frozenset[str]:

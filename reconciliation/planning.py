@@ -63,7 +63,7 @@ class Proposal:
 
 
 def plan(explained: list[Explained], record: LocalRecord, evidence: BrokerEvidence) -> list[Proposal]:
-    """Return the fixes for the roots that have one, in the order in which their facts happened."""
+    """Return the fixes for the roots that have one, in the order of the differences."""
     roots = [item.difference for item in explained if item.cause_key is None]
     blocked = {d.symbol for d in roots if d.kind not in ADJUSTS_POSITION}
     proposals = []
@@ -75,7 +75,7 @@ def plan(explained: list[Explained], record: LocalRecord, evidence: BrokerEviden
             proposals.append(_adjust_position(root, record, evidence))
         elif root.kind == Kind.PENDING_NEVER_FILLED:
             proposals.append(_rebuild(root, record, evidence))
-    return sorted(proposals, key=lambda proposal: proposal.key)
+    return proposals
 
 
 def why_no_fix(difference: Difference) -> str:

@@ -1,6 +1,7 @@
 """The reconciliation report of a run: what a person would have written by hand, from the rows."""
 
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -67,6 +68,10 @@ class Report:
     next_steps: list[str]
 
 
+#: A report tells what was found and repaired up to this long before its run ended.
+STORY_SPAN = timedelta(days=1)
+
+
 def build_report(run: Run) -> Report:
     """Tell the run, the drift it saw, and the fixes that it proposed or verified."""
     fixes = _fixes_of(run)
@@ -107,9 +112,15 @@ def as_document(report: Report) -> dict[str, Any]:
 
 
 def _fixes_of(run: Run) -> list[Fix]:
-    """Fixes that were live at this run or verified by it: the run before applying and the one after tell one story."""
+    """Fixes that were live at this run, verified by it, or applied in the day before its end: one story."""
     mine = Fix.objects.filter(account=run.account).exclude(state__in=[Fix.State.WITHDRAWN, Fix.State.STALE])
-    about = Q(run=run) | Q(verification_run=run) | Q(drifts__first_run__lte=run.pk, drifts__last_run__gte=run.pk)
+    end = run.finished_at or run.requested_at
+    about = (
+        Q(run=run)
+        | Q(verification_run=run)
+        | Q(drifts__first_run__lte=run.pk, drifts__last_run__gte=run.pk)
+        | Q(applied_at__gt=end - STORY_SPAN, applied_at__lte=end)
+    )
     return list(mine.filter(about).distinct().order_by("pk"))
 
 
@@ -199,6 +210,8 @@ def _problem(run: Run, roots: list[Drift]) -> list[str]:
     dollars = sum((drift.dollars for drift in roots if drift.dollars is not None), Decimal(0))
     unrecorded = [drift for drift in roots if drift.group == "identity"]
     lines = [f"Database and Alpaca came apart over {_money(dollars)} dollars."]
+    if run.state == Run.State.IN_SYNC:
+        lines = [f"None is left: database and Alpaca agree. They had come apart over {_money(dollars)} dollars."]
     if unrecorded:
         lines.append(f"{len(unrecorded)} orders were carried out at Alpaca while the database did not record them.")
     naked = [c for drift in roots for c in drift.consequences.all() if c.kind == "position_broker_only"]
@@ -219,8 +232,18 @@ def _verification(run: Run, fixes: list[Fix]) -> list[str]:
 
 
 def _what_was_read(name: str, counts: dict[str, Any]) -> str:
-    said = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in counts.items() if value)
-    return f"{name.replace('_', ' ').capitalize()}: {said or 'none'}."
+    """The proof of completeness in words: an id or a time that is missing is left out, a count of zero is not."""
+    said = ", ".join(
+        f"{key.replace('_', ' ')} {_readable(value)}" for key, value in counts.items() if value not in ("", None)
+    )
+    return f"{name.replace('_', ' ').capitalize()}: {said or 'from the beginning'}."
+
+
+def _readable(value: Any) -> str:
+    try:
+        return _new_york(datetime.fromisoformat(value))
+    except (TypeError, ValueError):
+        return str(value)
 
 
 def _next_steps(run: Run, fixes: list[Fix]) -> list[str]:

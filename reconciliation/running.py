@@ -19,7 +19,7 @@ from reconciliation.comparison import compare, symbols_in_flight
 from reconciliation.difference import Explained
 from reconciliation.errors import AccountReset, IncompleteRead, RunInProgress, WrongAccount
 from reconciliation.evidence import BrokerEvidence, LocalRecord
-from reconciliation.explanation import explain
+from reconciliation.explanation import POSITION_KINDS, explain
 from reconciliation.importing import import_history, needs_import
 from reconciliation.kinds import Kind
 from reconciliation.models import Drift, ReadingCursor, Run
@@ -113,6 +113,9 @@ def _judge(run: Run, gateway: Gateway) -> Judgement:
             _refuse_if_moving(judgement)
             return judgement
         time.sleep(settings.QUIET_PERIOD_SECONDS)
+        if _is_new_riddle(run, judgement):
+            # Perhaps the explanation is older than the window: read everything once before calling it unexplained.
+            run.is_full = True
         again = _look(run, gateway, cursor, note)
         if _same(judgement, again):
             return again
@@ -134,6 +137,17 @@ def _look(run: Run, gateway: Gateway, cursor: ReadingCursor, note: ProgressNote)
     check_account(account=run.account, found=evidence.account, now=timezone.now())
     record = load_record(account=run.account, evidence=evidence)
     return Judgement(evidence, record, explain(compare(record, evidence), record, evidence))
+
+
+def _is_new_riddle(run: Run, judgement: Judgement) -> bool:
+    """A position that differs, that nothing in the window explains, and that no earlier run has shown."""
+    roots = {
+        e.difference.key for e in judgement.explained if e.cause_key is None and e.difference.kind in POSITION_KINDS
+    }
+    if run.is_full or not roots:
+        return False
+    known = Drift.objects.filter(account=run.account, key__in=roots, state__in=[Drift.State.OPEN, Drift.State.IGNORED])
+    return known.roots().count() < len(roots)
 
 
 def _same(first: Judgement, second: Judgement) -> bool:
@@ -183,7 +197,7 @@ def _finish_incomplete(run: Run, error: Exception, *, calls: int) -> None:
 def _save_end(run: Run, now: datetime, calls: int) -> None:
     run.finished_at = now
     run.api_calls = calls
-    run.save(update_fields=["state", "finished_at", "api_calls", "incomplete_reason", "completeness"])
+    run.save(update_fields=["state", "finished_at", "api_calls", "incomplete_reason", "completeness", "is_full"])
 
 
 def _advance_cursor(account: Account, read_to: datetime) -> None:

@@ -7,7 +7,7 @@ from django.db import transaction
 from audit import journal
 from positions.rebuilding import rebuild_positions
 from reconciliation.errors import FixRefused
-from reconciliation.models import Fix
+from reconciliation.models import Fix, ReadingCursor
 from reconciliation.operations import check_reversible, reverse
 
 UNDOABLE = (Fix.State.APPLIED, Fix.State.VERIFIED, Fix.State.FAILED)
@@ -29,6 +29,7 @@ def undo_fix(*, fix: Fix, actor: str, now: datetime, reason: str = "") -> Fix:
         check_reversible(fix.undo_plan)
         reverse(fix.undo_plan)
         rebuild_positions(account=fix.account, symbols={fix.symbol}, now=now)
+        _read_again_from(fix)
         journal.record(
             at=now,
             actor=actor,
@@ -43,3 +44,13 @@ def undo_fix(*, fix: Fix, actor: str, now: datetime, reason: str = "") -> Fix:
         )
     fix.refresh_from_db()
     return fix
+
+
+def _read_again_from(fix: Fix) -> None:
+    """The cursor went past the order while it was recorded: put it back, so that the next run sees it again."""
+    holds = fix.drifts.filter(holds_cursor_at__isnull=False).order_by("holds_cursor_at")
+    moment = holds.values_list("holds_cursor_at", flat=True).first()
+    if moment is not None:
+        cursor = ReadingCursor.objects.filter(account=fix.account)
+        cursor.filter(orders_read_to__gt=moment).update(orders_read_to=moment)
+        cursor.filter(activities_read_to__gt=moment).update(activities_read_to=moment)
