@@ -1,0 +1,75 @@
+"""Accounts in the admin: their names and limits. What happened to them is shown, and changed elsewhere."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from broker.models import Account
+
+if TYPE_CHECKING:
+    _AccountModelAdmin = admin.ModelAdmin[Account]
+else:
+    _AccountModelAdmin = admin.ModelAdmin
+
+
+@admin.register(Account)
+class AccountAdmin(_AccountModelAdmin):
+    """An account is never deleted: its orders and fills are the record."""
+
+    list_display = ("slug", "name", "environment", "is_active", "sending_halted", "broker_account_number")
+    list_filter = ("environment", "is_active", "sending_halted")
+    search_fields = ("slug", "name", "broker_account_number")
+    readonly_fields = (
+        "broker_account_id",
+        "broker_account_number",
+        "bound_at",
+        "sending_halted",
+        "halted_at",
+        "halted_by",
+        "halted_reason",
+    )
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": ("name", "slug", "environment", "is_active", "notice"),
+                "description": "Keys are not kept here. They come from the environment: ALPACA_API_KEY and "
+                "ALPACA_SECRET_KEY for the default account; for any other the same names with the slug in front, "
+                "such as SWING_ALPACA_API_KEY.",
+            },
+        ),
+        (
+            "Limits",
+            {
+                "fields": ("max_order_notional", "max_batch_notional", "max_batch_orders"),
+                "description": "Checked before anything is recorded; a batch that goes beyond is refused as a whole.",
+            },
+        ),
+        (
+            "Bound to",
+            {
+                "fields": ("broker_account_number", "broker_account_id", "bound_at"),
+                "description": "The account at Alpaca that these books belong to, as it was when first read. Should "
+                "Alpaca answer with another one, runs end incomplete and nothing is changed.",
+            },
+        ),
+        (
+            "Sending",
+            {
+                "fields": ("sending_halted", "halted_at", "halted_by", "halted_reason"),
+                "description": "The kill switch is thrown and released on the System page, and journaled there.",
+            },
+        ),
+    )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Account | None = None) -> Any:
+        """Which money an account is of does not change: another kind of money is another account."""
+        fixed = ("slug", "environment") if obj else ()
+        return (*fixed, *self.readonly_fields)
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Account | None = None) -> Any:
+        return {} if obj else {"slug": ("name",)}
+
+    def has_delete_permission(self, request: HttpRequest, obj: Account | None = None) -> bool:
+        return False
