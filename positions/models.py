@@ -162,7 +162,7 @@ class RiskParameters(models.Model):
     symbol = models.CharField(max_length=32, blank=True, help_text="Empty: the default of the account.")
     stop_loss_pct = ExactDecimalField(default="8", help_text="Percent from entry, below a long, above a short.")
     target_pct = ExactDecimalField(default="16", help_text="Percent from entry, above a long, below a short.")
-    updated_at = models.DateTimeField(auto_now=True)
+    updated_at = models.DateTimeField(null=True, editable=False, help_text="Empty: as it was built in.")
 
     class Meta:
         ordering = ("account", "symbol")

@@ -175,7 +175,7 @@ def _change(
         if expected is not None and expected != fingerprint(_effects(pairs)):
             raise EffectsMoved("The open positions have changed since they were shown. Look at the effects again.")
         moving = [pair for pair in pairs if _levels(pair[0]) != _levels(pair[1])] if apply_to_open else []
-        before = _store(wish)
+        before = _store(wish, now)
         if before == wish.percentages and not moving:
             return None
         _move([after for _, after in moving], now)
@@ -193,7 +193,7 @@ def _change(
         return change
 
 
-def _store(wish: _Wish) -> Percentages | None:
+def _store(wish: _Wish, now: datetime) -> Percentages | None:
     """Write the row, or remove it; return what it said before."""
     mine = RiskParameters.objects.filter(account=wish.account, symbol=wish.symbol)
     row = mine.first()
@@ -201,9 +201,8 @@ def _store(wish: _Wish) -> Percentages | None:
     if wish.percentages is None:
         mine.delete()
     elif wish.percentages != before:
-        RiskParameters.objects.update_or_create(
-            account=wish.account, symbol=wish.symbol, defaults=asdict(wish.percentages)
-        )
+        values = {**asdict(wish.percentages), "updated_at": now}
+        RiskParameters.objects.update_or_create(account=wish.account, symbol=wish.symbol, defaults=values)
     return before
 
 
