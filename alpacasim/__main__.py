@@ -1,8 +1,11 @@
 """`python -m alpacasim`: the simulator as a process of its own."""
 
 import argparse
+import contextlib
 import errno
 import json
+import socket
+import sqlite3
 import sys
 from pathlib import Path
 from typing import Any
@@ -38,11 +41,18 @@ def main(arguments: list[str] | None = None) -> int:
         return _refuse(f"alpacasim serves loopback only: {options.host} is not one of {', '.join(LOOPBACK)}.")
     try:
         document = _read_scenario(options.scenario)
-        listener = bind(options.host, options.port)
+        with contextlib.closing(bind(options.host, options.port)) as listener:
+            _serve(options, document, listener)
     except ScenarioError as error:
         return _refuse(str(error))
+    except sqlite3.Error as error:
+        return _refuse(f"The state file {options.state} cannot be used: {error}.")
     except (OSError, OverflowError) as error:
         return _refuse(_why_not_bound(error, options.port))
+    return 0
+
+
+def _serve(options: argparse.Namespace, document: dict[str, Any] | None, listener: socket.socket) -> None:
     simulator = Simulator(
         state=options.state,
         latency_ms=options.latency_ms,
@@ -54,15 +64,20 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         _begin(simulator, document, options.state)
     except ScenarioError as error:
-        return _refuse(f"The scenario {options.scenario} cannot be loaded: {error}")
-    listener.listen()
+        raise ScenarioError(f"The scenario {options.scenario} cannot be loaded: {error}") from error
+    server = make_server(simulator)
+    # Before the line that says it is ready: whoever reads it may end the process at once.
+    server.heed_signals()
+    server.on_started = lambda: _announce(options, listener)
+    server.run(sockets=[listener])
+
+
+def _announce(options: argparse.Namespace, listener: socket.socket) -> None:
     port = listener.getsockname()[1]
     if options.port_file:
         options.port_file.write_text(f"{port}\n")
     host = f"[{options.host}]" if ":" in options.host else options.host
     _say(f"alpacasim listening on http://{host}:{port}")
-    make_server(simulator).run(sockets=[listener])
-    return 0
 
 
 def _read_scenario(path: Path | None) -> dict[str, Any] | None:

@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,13 +109,39 @@ def bind(host: str, port: int) -> socket.socket:
 
 # Untyped for the same reason as the protocol above.
 class Server(uvicorn.Server):  # type: ignore[misc]
+    """Ends cleanly on a signal, and says when it is ready."""
+
+    on_started: Callable[[], None] | None = None
+    _loop: asyncio.AbstractEventLoop
+    _ended: asyncio.Event | None = None
+
+    def stop(self) -> None:
+        """Ends the server from another thread, without waiting for the next look at the flag."""
+        self.should_exit = True
+        if self._ended is not None:
+            self._loop.call_soon_threadsafe(self._ended.set)
+
+    async def main_loop(self) -> None:
+        self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
+        for tick in itertools.count():
+            if await self.on_tick(tick % 864_000):
+                break
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), 0.1)
+
+    def heed_signals(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self.handle_exit)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Ends cleanly on a signal; uvicorn's own would raise it again and make the exit status 143."""
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, self.handle_exit)
+        """Leaves the signals alone; uvicorn's own would raise them again and make the exit status 143."""
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.on_started is not None:
+            self.on_started()
 
 
 def make_server(simulator: Simulator) -> Server:
@@ -148,6 +175,6 @@ def run_in_thread(*, scenario_document: dict[str, Any] | None = None, **options:
     try:
         yield Running(f"http://{address}", f"ws://{address}/stream", simulator)
     finally:
-        server.should_exit = True
+        server.stop()
         thread.join(timeout=10)
         listener.close()
