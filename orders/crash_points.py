@@ -9,7 +9,7 @@ import signal
 
 from django.conf import settings
 
-POINTS = ("before_claim", "after_claim", "before_answer", "after_answer", "before_commit", "after_commit")
+POINTS = ("before_claim", "after_claim", "after_answer", "before_commit", "after_commit")
 
 
 def reached(point: str) -> None:
