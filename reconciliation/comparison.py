@@ -315,15 +315,19 @@ def _compare_position(symbol: str, ours: LocalPosition | None, theirs: BrokerPos
 
 
 def _compare_average(symbol: str, ours: LocalPosition | None, theirs: BrokerPosition | None) -> Difference | None:
-    if ours is None or theirs is None or ours.avg_entry_price is None or theirs.avg_entry_price == 0:
+    if ours is None or theirs is None or ours.avg_entry_price is None:
         return None
-    if abs(ours.avg_entry_price - theirs.avg_entry_price) <= theirs.avg_entry_price * AVERAGE_TOLERANCE:
+    if averages_agree(ours.avg_entry_price, theirs):
         return None
     text = (
         f"The average price of {symbol} is {_round(ours.avg_entry_price)} here and "
         f"{_round(theirs.avg_entry_price)} at Alpaca, for the same quantity."
     )
     return _position_difference(Kind.POSITION_AVG_PRICE, symbol, ours, theirs, text)
+
+
+def averages_agree(ours: Decimal, theirs: BrokerPosition) -> bool:
+    return abs(ours - theirs.avg_entry_price) <= abs(theirs.avg_entry_price) * AVERAGE_TOLERANCE
 
 
 def _position_difference(

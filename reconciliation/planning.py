@@ -7,15 +7,15 @@ what is booked is what was shown. Where no safe or honest repair exists there is
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 from broker.numbers import plain
-from broker.types import BrokerFill
+from broker.types import BrokerFill, BrokerPosition
 from positions.accounting import LedgerEntry, RoundTrip, fold
 from positions.risk import levels, total_risk
-from reconciliation.comparison import order_facts
+from reconciliation.comparison import averages_agree, order_facts
 from reconciliation.difference import Difference, Explained, Facts
 from reconciliation.evidence import BrokerEvidence, LocalRecord
 from reconciliation.explanation import entry_of
@@ -182,9 +182,24 @@ def _adjust_position(root: Difference, record: LocalRecord, evidence: BrokerEvid
     if root.kind != Kind.POSITION_AVG_PRICE and folded == there:
         return _rebuild(root, record, evidence)
     entry = _adjusting_entry(root, folded, evidence, trips[-1] if trips else None)
-    before, after, broker = _position_columns(root.symbol, [], record, evidence, extra=(entry,))
+    entries = (entry, *_average_after([*ledger, entry], entry, evidence.positions.get(root.symbol)))
+    before, after, broker = _position_columns(root.symbol, [], record, evidence, extra=entries)
     is_average = root.kind == Kind.POSITION_AVG_PRICE
-    operation: Operation = {
+    title = f"Take over Alpaca's average price of {root.symbol}" if is_average else _adjust_title(root.symbol, entry)
+    return _proposal(
+        root,
+        action="adjust_average" if is_average else "adjust_position",
+        title=title,
+        operations=[_adjust_operation(root, each) for each in entries],
+        before={"position": before},
+        broker={"position": broker},
+        after={"position": after},
+        moved=[_moved(root)],
+    )
+
+
+def _adjust_operation(root: Difference, entry: LedgerEntry) -> Operation:
+    return {
         "op": "book_adjustment",
         "kind": entry.kind,
         "symbol": root.symbol,
@@ -192,18 +207,26 @@ def _adjust_position(root: Difference, record: LocalRecord, evidence: BrokerEvid
         "price": plain(entry.price),
         "reference": entry.order_key,
         "reason": root.sentence,
-        "is_estimated": not is_average,
+        "is_estimated": entry.is_estimated,
     }
-    title = f"Take over Alpaca's average price of {root.symbol}" if is_average else _adjust_title(root.symbol, entry)
-    return _proposal(
-        root,
-        action="adjust_average" if is_average else "adjust_position",
-        title=title,
-        operations=[operation],
-        before={"position": before},
-        broker={"position": broker},
-        after={"position": after},
-        moved=[_moved(root)],
+
+
+def _average_after(
+    ledger: list[LedgerEntry], entry: LedgerEntry, position: BrokerPosition | None
+) -> tuple[LedgerEntry, ...]:
+    """The quantity is right now; if the average is not Alpaca's, take that over in the same fix."""
+    trips = fold(ledger)
+    if entry.kind == "average" or position is None or not trips or averages_agree(trips[-1].avg_entry_price, position):
+        return ()
+    # The longer reference sorts behind the correction of the same moment.
+    return (
+        replace(
+            entry,
+            kind="average",
+            qty=Decimal(0),
+            price=position.avg_entry_price,
+            order_key=f"{entry.order_key}:average",
+        ),
     )
 
 
@@ -232,7 +255,7 @@ def _adjusting_entry(
     digest = hashlib.sha256(f"{root.key}|{plain(folded)}|{plain(there)}|{plain(price)}".encode()).hexdigest()[:24]
     return LedgerEntry(
         at=at,
-        order_key=f"{root.key}:{digest}"[:100],
+        order_key=f"{root.key}:{digest}",
         qty=gap,
         price=price,
         kind="average" if root.kind == Kind.POSITION_AVG_PRICE else "correction",

@@ -127,7 +127,9 @@ def _fixes_of(run: Run) -> list[Fix]:
 def _roots_of(run: Run, fixes: list[Fix]) -> list[Drift]:
     mine = Drift.objects.filter(account=run.account).roots().prefetch_related("consequences")
     seen = Q(first_run__lte=run.pk, last_run__gte=run.pk) | Q(fix__in=[fix.pk for fix in fixes])
-    return list(mine.filter(seen).exclude(state=Drift.State.IGNORED).order_by("pk"))
+    found = mine.filter(seen).exclude(state=Drift.State.IGNORED).order_by("pk")
+    # A fix that was undone and made again is one cause, told once.
+    return list({drift.key: drift for drift in found}.values())
 
 
 def _finding(drift: Drift) -> Finding:

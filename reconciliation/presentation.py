@@ -1,0 +1,184 @@
+"""What the reconciliation pages show of drifts and fixes, as plain values made from the rows."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from reconciliation.columns import columns
+from reconciliation.kinds import Severity
+from reconciliation.models import Drift, Fix
+from ui.formatting import money, price, qty
+
+#: Gravest first.
+SEVERITIES = tuple(severity.value for severity in Severity)
+
+_SPELLED = {
+    "qty": qty,
+    "filled_qty": qty,
+    "filled_avg_price": price,
+    "avg_entry_price": price,
+    "avg_exit_price": price,
+    "stop_loss": price,
+    "target": price,
+    "total_risk": money,
+    "realized_pl": money,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One row of the comparison, spelled for people. The empty text: that side says nothing."""
+
+    label: str
+    database: str
+    broker: str
+    after: str
+    differs: bool  # database and Alpaca do not say the same
+    changes: bool  # the fix writes it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """The fields of the order or of the position, and how many more there are than are shown."""
+
+    name: str
+    fields: list[Field]
+    hidden: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """A root drift with what follows from it and what would repair it."""
+
+    drift: Drift
+    severity: str
+    consequences: list[Drift]
+    sections: list[Section]
+    consequence: str
+    activity_ids: list[str]
+    why_no_fix: str
+
+    @property
+    def fix(self) -> Fix | None:
+        return self.drift.fix
+
+
+def gravest(severities: Iterable[str]) -> str:
+    """A cause is as grave as the gravest thing that follows from it."""
+    return min(severities, key=rank, default=Severity.LOW.value)
+
+
+def rank(severity: str) -> int:
+    return SEVERITIES.index(severity) if severity in SEVERITIES else len(SEVERITIES)
+
+
+def cause_of(drift: Drift, *, all_fields: bool) -> Cause:
+    """Dress a root for the page. `consequences` is prefetched with the open ones."""
+    consequences = list(drift.consequences.all())
+    return Cause(
+        drift=drift,
+        severity=gravest([drift.severity, *(follower.severity for follower in consequences)]),
+        consequences=consequences,
+        sections=sections_of(drift.fix, all_fields=all_fields) if drift.fix else [],
+        consequence=consequence_of(drift.fix) if drift.fix else "",
+        activity_ids=activity_ids(drift.evidence),
+        why_no_fix="" if drift.fix else why_no_fix(drift),
+    )
+
+
+def sections_of(fix: Fix, *, all_fields: bool) -> list[Section]:
+    """The comparison by section: the fields that the fix writes, or all. One that writes none shows all."""
+    sections = []
+    rows = columns(fix)
+    for name in dict.fromkeys(row.section for row in rows):
+        fields = [
+            Field(
+                label=row.field.replace("_", " "),
+                database=_spell(row.field, row.database),
+                broker=_spell(row.field, row.broker),
+                after=_spell(row.field, row.after),
+                differs=row.broker is not None and (row.broker or "") != (row.database or ""),
+                changes=row.changes and (row.after or "") != (row.database or ""),
+            )
+            for row in rows
+            if row.section == name
+        ]
+        changed = [field for field in fields if field.changes]
+        shown = fields if all_fields else changed
+        if shown:
+            sections.append(Section(name=name, fields=shown, hidden=len(fields) - len(shown)))
+    return sections or (sections_of(fix, all_fields=True) if rows and not all_fields else [])
+
+
+def _spell(field: str, text: str | None) -> str:
+    if not text:
+        return ""
+    spell = _SPELLED.get(field)
+    try:
+        return spell(text) if spell else text
+    except ValueError:
+        return text
+
+
+def consequence_of(fix: Fix) -> str:
+    """Say before it is done what a fix writes, and what it does not."""
+    parts = [_written(operation) for operation in fix.plan]
+    written = " and ".join(part for part in dict.fromkeys(parts) if part)
+    said = f"It writes {written}." if written else "It folds the position anew from its fills."
+    position = position_in_words(fix)
+    if position:
+        said += f" {fix.symbol} becomes {position}."
+    return f"{said} Only our database changes, after Alpaca was read again; nothing is sent. It can be undone."
+
+
+def position_in_words(fix: Fix) -> str:
+    """The position after the fix in one line."""
+    after: Mapping[str, Any] = fix.after.get("position") or {}
+    state = after.get("state", "")
+    if state != "open":
+        return str(state)
+    words = [f"an open position of {qty(after.get('qty'))}"]
+    if after.get("avg_entry_price"):
+        words.append(f"at {price(after['avg_entry_price'])}")
+    levels = [
+        f"{label} {spell(after[name])}"
+        for name, label, spell in (("stop_loss", "stop", price), ("target", "target", price))
+        if after.get(name)
+    ]
+    if after.get("total_risk"):
+        levels.append(f"risk ${money(after['total_risk'])}")
+    return " ".join(words) + (f", {', '.join(levels)}" if levels else "")
+
+
+def _written(operation: Mapping[str, Any]) -> str:
+    match operation.get("op"):
+        case "import_order" | "book_order":
+            count = len(operation.get("fills") or [])
+            verb = "one order" if operation["op"] == "import_order" else "the order's state"
+            return f"{verb} with {count} fill{'' if count == 1 else 's'}" if count else verb
+        case "book_adjustment":
+            return f"an adjustment of {operation.get('qty')} {operation.get('symbol')}"
+        case _:
+            return ""
+
+
+def activity_ids(evidence: Mapping[str, Any]) -> list[str]:
+    return [str(fill.get("id", "")) for fill in evidence.get("fills") or [] if fill.get("id")]
+
+
+def why_no_fix(drift: Drift) -> str:
+    """A difference without a proposal says why, so that nobody waits for one."""
+    if drift.group == "evidence":
+        return "The read proves nothing, so nothing is proposed and nothing was changed. Reconcile again."
+    if drift.kind == "unconfirmed_submit" and not drift.broker:
+        return "Look-ups go on by themselves; the order is settled when they are certain."
+    if drift.group == "positions":
+        return "Repair the orders and fills of this symbol first; what remains is shown then."
+    if drift.broker and drift.group in {"identity", "order_state", "fills"}:
+        return "No fix is safe yet: Alpaca has not listed everything about it, or its facts do not say what is right."
+    return "This needs a person: Alpaca's facts do not say what the books should be."
+
+
+def total(amounts: Iterable[Decimal | None]) -> Decimal:
+    return sum((amount for amount in amounts if amount is not None), Decimal(0))

@@ -1,0 +1,130 @@
+"""A read that proves nothing changes nothing: no drift about the books, no fix, no row moved."""
+
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from broker.models import Account
+from orders.models import Fill, Order
+from positions.models import Adjustment, Position
+from reconciliation.models import Drift, Fix, ReadingCursor, Run
+from tests.reconciliation.steps import backfill_all, kinds, open_books, placed, reconcile, record_as
+from tests.simulation import SimAccount
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def account(sim_account: Account, sim: SimAccount) -> Account:
+    """Books with a position that Alpaca has too, and one order that is missing here."""
+    open_books(sim_account)
+    record_as(sim_account, sim, placed(sim, client_order_id="ts-1"))
+    assert reconcile(sim_account).state == Run.State.IN_SYNC
+    placed(sim, client_order_id="ts-2", symbol="NVDA")
+    return sim_account
+
+
+def books() -> dict[str, Any]:
+    return {
+        model.__name__: list(model.objects.order_by("pk").values())
+        for model in (Order, Fill, Position, Adjustment, Fix)
+    } | {"cursor": list(ReadingCursor.objects.values("orders_read_to", "activities_read_to"))}
+
+
+@pytest.mark.parametrize(
+    ("fault", "path", "options"),
+    [
+        ("status", "/v2/positions", {"status": 500, "html": True}),
+        ("status", "/v2/orders", {"status": 503}),
+        ("status", "/v2/account", {"status": 504}),
+        ("garbage", "/v2/positions", {}),
+        ("truncated_body", "/v2/positions", {}),
+        ("truncated_body", "/v2/account/activities", {}),
+        ("truncated_page", "/v2/positions", {}),
+        ("empty_list", "/v2/positions", {}),
+        ("drop_answer", "/v2/clock", {}),
+    ],
+)
+def test_bad_answer_ends_the_run_incomplete(
+    account: Account, sim: SimAccount, fault: str, path: str, options: dict[str, Any]
+) -> None:
+    before = books()
+    sim.fault(fault, "GET", path, times=None, **options)
+    run = reconcile(account)
+    assert run.state == Run.State.INCOMPLETE
+    assert run.incomplete_reason
+    assert books() == before
+    assert kinds(account) == {"incomplete_read": []}
+    sim.clear_faults()
+    assert reconcile(account).state == Run.State.DRIFT
+    assert list(kinds(account)) == ["our_order_unlinked"]
+
+
+def test_list_of_orders_that_hides_some_is_found_out(account: Account, sim: SimAccount) -> None:
+    """The list is empty, and the page that proves the end too: only the fill betrays it."""
+    before = books()
+    sim.fault("empty_list", "GET", "/v2/orders", times=None)
+    run = reconcile(account)
+    assert run.state == Run.State.INCOMPLETE
+    assert "the list was incomplete" in run.incomplete_reason
+    assert books() == before
+
+
+def test_hanging_answer_ends_the_run(account: Account, sim: SimAccount, settings: Any) -> None:
+    settings.BROKER_READ_TIMEOUT = 0.3
+    sim.fault("hang", "GET", "/v2/positions", times=None)
+    before = books()
+    assert reconcile(account).state == Run.State.INCOMPLETE
+    assert books() == before
+
+
+def test_one_bad_answer_is_asked_again(account: Account, sim: SimAccount) -> None:
+    sim.fault("status", "GET", "/v2/positions", status=500, html=True)
+    assert reconcile(account).state == Run.State.DRIFT
+
+
+def test_unreachable_broker(account: Account, settings: Any) -> None:
+    settings.ALPACA_BASE_URL = "http://127.0.0.1:9"
+    before = books()
+    run = reconcile(account)
+    assert run.state == Run.State.INCOMPLETE
+    assert books() == before
+
+
+def test_keys_of_another_account(account: Account, sim: SimAccount, settings: Any) -> None:
+    before = books()
+    settings.ALPACA_API_KEY = f"{sim.key_id}-other"
+    run = reconcile(account)
+    assert run.state == Run.State.INCOMPLETE
+    assert set(kinds(account)) <= {"wrong_account", "account_reset"}
+    assert books() == before
+
+
+def test_account_that_was_reset(account: Account, sim: SimAccount) -> None:
+    before = books()
+    Account.objects.update(bound_at=timezone.now())
+    sim.act("reset_account", key_id=sim.key_id)
+    run = reconcile(account)
+    assert run.state == Run.State.INCOMPLETE
+    assert kinds(account) == {"account_reset": []}
+    assert "reset" in run.incomplete_reason
+    assert books() == before
+
+
+def test_positions_that_lag_behind_fills_prove_nothing_yet(account: Account, sim: SimAccount) -> None:
+    """Fills are there, positions not: whatever is concluded, nothing is proposed that adjusts a position."""
+    sim.fault("positions_lag", times=None, seconds=30)
+    placed(sim, client_order_id="ts-3", symbol="ACGL")
+    reconcile(account)
+    assert not Fix.objects.filter(action__startswith="adjust").exists()
+    sim.clear_faults()
+    backfill_all(account)
+    assert reconcile(account).state in {Run.State.DRIFT, Run.State.IN_SYNC}
+
+
+def test_evidence_drift_is_one_row_however_often_it_is_seen(account: Account, sim: SimAccount) -> None:
+    sim.fault("status", "GET", "/v2/positions", times=None, status=500)
+    reconcile(account)
+    reconcile(account)
+    assert Drift.objects.filter(kind="incomplete_read").count() == 1

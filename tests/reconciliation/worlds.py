@@ -1,0 +1,212 @@
+"""Small worlds for property tests: what Alpaca shows, and records that lag behind it in every mixture.
+
+The orders and fills are JSON as Alpaca sends it, read by the product's own mapping. A record is described by how
+far each order came in our books; applying a plan to a record here follows the meaning of its operations.
+"""
+
+import uuid
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import count
+from typing import Any
+
+from hypothesis import strategies as st
+
+from broker.mapping import to_activity, to_order
+from broker.types import BrokerAccount, BrokerClock, BrokerFill, BrokerOrder, BrokerPosition
+from positions.accounting import LedgerEntry, fold
+from reconciliation.evidence import (
+    BrokerEvidence,
+    LocalFill,
+    LocalOrder,
+    LocalPosition,
+    LocalRecord,
+    Percentages,
+)
+from reconciliation.explanation import entry_of
+from reconciliation.planning import Proposal
+
+START = datetime(2025, 11, 6, 13, 0, tzinfo=UTC)
+READ_AT = START + timedelta(days=1)
+SYMBOLS = ("ACGL", "NVDA", "QCOM")
+#: How much of an order our books have: all, or what one kind of drift leaves out.
+LAGS = ("recorded", "unrecorded", "unlinked", "status_behind", "fills_missing")
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    orders: tuple[BrokerOrder, ...]
+    fills: tuple[BrokerFill, ...]
+
+    def evidence(self) -> BrokerEvidence:
+        zero = Decimal(0)
+        return BrokerEvidence(
+            read_started_at=READ_AT,
+            account=BrokerAccount(
+                account_id="a", account_number="n", status="ACTIVE", created_at=START, equity=zero, last_equity=zero,
+                cash=zero, buying_power=zero, long_market_value=zero, short_market_value=zero, trading_blocked=False,
+                account_blocked=False, trade_suspended_by_user=False, raw={},
+            ),
+            clock=BrokerClock(timestamp=READ_AT, is_open=True, next_open=READ_AT, next_close=READ_AT),
+            orders={order.broker_order_id: order for order in self.orders},
+            fills={fill.activity_id: fill for fill in self.fills},
+            positions=self.positions(),
+            activities_after=START - timedelta(days=1),
+        )  # fmt: skip
+
+    def positions(self) -> dict[str, BrokerPosition]:
+        held = {}
+        for symbol in SYMBOLS:
+            trips = fold([entry_of(fill) for fill in self.fills if fill.symbol == symbol])
+            if trips and trips[-1].qty != 0:
+                held[symbol] = BrokerPosition(
+                    symbol=symbol, asset_id=symbol, qty=trips[-1].qty, avg_entry_price=trips[-1].avg_entry_price,
+                    current_price=None, market_value=None, unrealized_pl=None, raw={},
+                )  # fmt: skip
+        return held
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> tuple[World, dict[str, str]]:
+    """A world, and per broker order id how far our books came with it."""
+    numbers, lags = count(1), {}
+    orders, fills = [], []
+    for _ in range(draw(st.integers(0, 6))):
+        number = next(numbers)
+        symbol, side = draw(st.sampled_from(SYMBOLS)), draw(st.sampled_from(["buy", "sell"]))
+        sizes = draw(st.lists(st.decimals("0.001", 90, places=3), max_size=3))
+        prices = [draw(st.decimals("1", 900, places=2)) for _ in sizes]
+        at = START + timedelta(minutes=draw(st.integers(0, 300)), seconds=number)
+        ended = draw(st.booleans())
+        order, executions = _order(number, symbol, side, sizes, prices, at, ended=ended, drawn=draw(st.booleans()))
+        orders.append(order)
+        fills.extend(executions)
+        lags[order.broker_order_id] = draw(st.sampled_from(LAGS))
+    return World(orders=tuple(orders), fills=tuple(fills)), lags
+
+
+def _order(
+    number: int, symbol: str, side: str, sizes: list[Decimal], prices: list[Decimal], at: datetime, *,
+    ended: bool, drawn: bool,
+) -> tuple[BrokerOrder, list[BrokerFill]]:  # fmt: skip
+    filled = sum(sizes, Decimal(0))
+    order_id = str(uuid.UUID(int=number))
+    status = ("filled" if filled else "canceled") if ended else ("partially_filled" if filled else "new")
+    average = sum((q * p for q, p in zip(sizes, prices, strict=True)), Decimal(0)) / filled if filled else None
+    raw: dict[str, Any] = {
+        "id": order_id, "client_order_id": f"ts-{number}" if drawn else str(uuid.UUID(int=number + 10**9)),
+        "symbol": symbol, "asset_id": symbol, "side": side, "type": "market", "order_class": "", "time_in_force": "day",
+        "qty": str(filled if ended and filled else filled + 1), "filled_qty": str(filled),
+        "filled_avg_price": None if average is None else f"{average:.6f}", "status": status,
+        "submitted_at": at.isoformat(), "created_at": at.isoformat(), "updated_at": at.isoformat(),
+        "extended_hours": False,
+    }  # fmt: skip
+    executions = []
+    for index, (qty, price) in enumerate(zip(sizes, prices, strict=True)):
+        moment = at + timedelta(seconds=index + 1)
+        executions.append(
+            to_activity(
+                {
+                    "id": f"{moment:%Y%m%d%H%M%S}000::{number}-{index}",
+                    "activity_type": "FILL",
+                    "order_id": order_id,
+                    "symbol": symbol,
+                    "side": side,
+                    "qty": str(qty),
+                    "price": str(price),
+                    "type": "fill",
+                    "transaction_time": moment.isoformat(),
+                }
+            )
+        )
+    return to_order(raw), [fill for fill in executions if isinstance(fill, BrokerFill)]
+
+
+# --- Records ------------------------------------------------------------------------------------------------
+
+
+def record_of(world: World, lags: dict[str, str]) -> LocalRecord:
+    """Our books, each order as far as its lag says; positions folded from the fills that we have."""
+    orders: list[LocalOrder] = []
+    fills: list[BrokerFill] = []
+    for pk, theirs in enumerate(world.orders, start=1):
+        lag = lags.get(theirs.broker_order_id, "recorded")
+        if lag == "unrecorded":
+            continue
+        mine = _mirror(pk, theirs)
+        if lag == "unlinked":
+            mine = replace(
+                mine, broker_order_id="", submission_state="unconfirmed", status="", filled_qty=Decimal(0),
+                filled_avg_price=None, is_in_flight=True,
+            )  # fmt: skip
+        elif lag == "status_behind":
+            mine = replace(mine, status="new", filled_qty=Decimal(0), filled_avg_price=None)
+        orders.append(mine)
+        if lag == "recorded":
+            fills.extend(fill for fill in world.fills if fill.broker_order_id == theirs.broker_order_id)
+    return _record(orders, fills)
+
+
+def _mirror(pk: int, theirs: BrokerOrder) -> LocalOrder:
+    return LocalOrder(
+        pk=pk, client_order_id=theirs.client_order_id, broker_order_id=theirs.broker_order_id,
+        submission_state="confirmed", status=theirs.status, symbol=theirs.symbol, side=theirs.side, qty=theirs.qty,
+        filled_qty=theirs.filled_qty, filled_avg_price=theirs.filled_avg_price, replaced_by="", is_in_flight=False,
+    )  # fmt: skip
+
+
+def _record(
+    orders: list[LocalOrder], fills: list[BrokerFill], extra: dict[str, list[LedgerEntry]] | None = None
+) -> LocalRecord:
+    ledgers: dict[str, list[LedgerEntry]] = {symbol: list((extra or {}).get(symbol, [])) for symbol in SYMBOLS}
+    for fill in fills:
+        ledgers[fill.symbol].append(entry_of(fill))
+    positions = {}
+    for symbol, entries in ledgers.items():
+        trips = fold(entries)
+        if trips and trips[-1].qty != 0:
+            positions[symbol] = LocalPosition(
+                symbol=symbol, state="open", qty=trips[-1].qty, avg_entry_price=trips[-1].avg_entry_price
+            )
+    return LocalRecord(
+        orders=tuple(orders),
+        fills={fill.activity_id: _local_fill(fill) for fill in fills},
+        positions=positions,
+        ledgers={symbol: tuple(entries) for symbol, entries in ledgers.items()},
+        percentages_of=lambda *_: Percentages(stop_loss_pct=Decimal(8), target_pct=Decimal(16)),
+    )
+
+
+def _local_fill(fill: BrokerFill) -> LocalFill:
+    return LocalFill(
+        activity_id=fill.activity_id, broker_order_id=fill.broker_order_id, symbol=fill.symbol, side=fill.side,
+        qty=fill.qty, price=fill.price, transaction_time=fill.transaction_time,
+    )  # fmt: skip
+
+
+def apply_all(record: LocalRecord, world: World, proposals: list[Proposal]) -> LocalRecord:
+    """The record after every operation of the plans, by their meaning."""
+    orders = {order.pk: order for order in record.orders}
+    fills = {fill.activity_id: fill for fill in world.fills if fill.activity_id in record.fills}
+    extra: dict[str, list[LedgerEntry]] = {
+        symbol: [entry for entry in entries if entry.kind != "fill"] for symbol, entries in record.ledgers.items()
+    }
+    numbers = count(max([0, *orders]) + 1)
+    for proposal in proposals:
+        for operation in proposal.operations:
+            if operation["op"] in {"import_order", "book_order"}:
+                theirs = to_order(operation["order"])
+                pk = operation["order_pk"] or next(numbers)
+                orders[pk] = _mirror(pk, theirs)
+                for raw in operation["fills"]:
+                    fill = to_activity(raw)
+                    assert isinstance(fill, BrokerFill)
+                    fills[fill.activity_id] = fill
+            elif operation["op"] == "book_adjustment":
+                entry = LedgerEntry(
+                    at=READ_AT, order_key=operation["reference"], qty=Decimal(operation["qty"]),
+                    price=Decimal(operation["price"]), kind=operation["kind"],
+                )  # fmt: skip
+                extra[operation["symbol"]].append(entry)
+    return _record(list(orders.values()), list(fills.values()), extra)
