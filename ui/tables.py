@@ -33,7 +33,7 @@ class Column(Generic[Row]):
     sort_field: str = ""
     #: An exact decimal is text on SQLite: it is cast for sorting, which is the only thing a float is good for.
     is_decimal: bool = False
-    help: str = ""
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Sort:
 class Header:
     label: str
     kind: str
-    help: str
+    about: str
     href: str  # "" when the column cannot be sorted by
     aria_sort: str  # "", "ascending" or "descending"
 
@@ -131,13 +131,13 @@ class Table(Generic[Row]):
 
     def _header(self, column: Column[Row], sort: Sort, params: QueryDict) -> Header:
         if not self._is_sortable(column):
-            return Header(column.label, column.kind, column.help, "", "")
+            return Header(column.label, column.kind, column.about, "", "")
         is_current = column.name == sort.name
         # Numbers and times are most often wanted largest first.
         descending = not sort.is_descending if is_current else column.kind != "text"
         href = _href(params, sort=Sort(column.name, descending).query, page=None)
         aria = ("descending" if sort.is_descending else "ascending") if is_current else ""
-        return Header(column.label, column.kind, column.help, href, aria)
+        return Header(column.label, column.kind, column.about, href, aria)
 
 
 def wants_csv(params: QueryDict) -> bool:

@@ -1,0 +1,53 @@
+"""The journal as a list: which entries the query string asks for, and their columns."""
+
+from datetime import date, datetime, time
+from zoneinfo import ZoneInfo
+
+from django.db.models import Q, QuerySet
+from django.http import QueryDict
+from django.utils.dateparse import parse_date
+
+from audit.models import AuditEntry
+from ui.tables import Column, Table
+
+NEW_YORK = ZoneInfo("America/New_York")
+
+TABLE: Table[AuditEntry] = Table(
+    in_database=True,
+    default_sort="-at",
+    columns=(
+        Column(name="at", label="Time", kind="time", sort_field="at", value=lambda e: e.at),
+        Column(name="actor", label="Who", sort_field="actor", value=lambda e: e.actor),
+        Column(name="action", label="Act", sort_field="action", value=lambda e: e.action),
+        Column(name="summary", label="What", value=lambda e: e.summary),
+        Column(name="reason", label="Why", value=lambda e: e.reason),
+        Column(name="account", label="Account", sort_field="account", value=lambda e: e.account),
+        Column(name="subject_type", value=lambda e: e.subject_type),
+        Column(name="subject_id", value=lambda e: e.subject_id),
+    ),
+)
+
+
+def listed_entries(params: QueryDict) -> "QuerySet[AuditEntry]":
+    """Return the entries that ?actor=, ?action=, ?subject_type=, ?subject_id=, ?on= (a New York day), ?q= leave."""
+    entries = AuditEntry.objects.all()
+    for name in ("actor", "action", "subject_type", "subject_id"):
+        if value := params.get(name, "").strip():
+            entries = entries.filter(**{name: value})
+    if day := _day(params.get("on", "")):
+        start, end = (datetime.combine(day, moment, NEW_YORK) for moment in (time.min, time.max))
+        entries = entries.filter(at__range=(start, end))
+    if part := params.get("q", "").strip():
+        entries = entries.filter(Q(summary__icontains=part) | Q(reason__icontains=part) | Q(actor__iexact=part))
+    return entries
+
+
+def action_choices() -> list[str]:
+    return list(AuditEntry.objects.order_by("action").values_list("action", flat=True).distinct())
+
+
+def _day(text: str) -> date | None:
+    try:
+        return parse_date(text)
+    except ValueError:  # well-formed, but no such day
+        return None

@@ -1,0 +1,127 @@
+"""Where the account stands: the figures of the overview, from what is recorded. Asks the broker nothing."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.db.models import Count, Q, QuerySet
+
+from broker.models import Account, AccountSnapshot
+from orders.lifecycle import SETTLED
+from orders.models import Batch, Order
+from positions.models import Position
+from reconciliation.kinds import Severity
+from reconciliation.models import Drift
+from ui.formatting import NEW_YORK, share
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """What Alpaca said when it was last read, with what follows from it."""
+
+    equity: Decimal
+    day_change: Decimal
+    day_change_share: Decimal | None
+    cash: Decimal
+    buying_power: Decimal
+    exposure: Decimal
+    exposure_share: Decimal | None
+    read_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The open positions, added up. What has no stop or no price is counted apart, never taken for zero."""
+
+    open_count: int
+    pending_count: int
+    up: int
+    down: int
+    unrealized_pl: Decimal
+    total_risk: Decimal
+    risk_share: Decimal | None
+    without_risk: int
+    without_price: int
+    estimated: int
+
+
+@dataclass(frozen=True, slots=True)
+class DriftGroup:
+    severity: str
+    count: int
+    dollars: Decimal
+    without_dollars: int
+
+
+def money_of(snapshot: AccountSnapshot | None) -> Money | None:
+    if snapshot is None:
+        return None
+    change = snapshot.equity - snapshot.last_equity
+    exposure = snapshot.long_market_value + abs(snapshot.short_market_value)
+    return Money(
+        equity=snapshot.equity,
+        day_change=change,
+        day_change_share=share(change, snapshot.last_equity),
+        cash=snapshot.cash,
+        buying_power=snapshot.buying_power,
+        exposure=exposure,
+        exposure_share=share(exposure, snapshot.equity),
+        read_at=snapshot.read_at,
+    )
+
+
+def held_in(positions: Iterable[Position], equity: Decimal | None) -> Held:
+    rows = list(positions)
+    held = [position for position in rows if position.is_open]
+    profits = [position.unrealized_pl for position in held if position.unrealized_pl is not None]
+    risks = [position.total_risk for position in held if position.total_risk is not None]
+    total_risk = sum(risks, Decimal(0))
+    return Held(
+        open_count=len(held),
+        pending_count=len(rows) - len(held),
+        up=sum(profit > 0 for profit in profits),
+        down=sum(profit < 0 for profit in profits),
+        unrealized_pl=sum(profits, Decimal(0)),
+        total_risk=total_risk,
+        risk_share=share(total_risk, equity),
+        without_risk=len(held) - len(risks),
+        without_price=len(held) - len(profits),
+        estimated=sum(position.is_estimated for position in held),
+    )
+
+
+def drift_groups(roots: Iterable[Drift]) -> list[DriftGroup]:
+    """Count root drifts and their dollars by severity, gravest first."""
+    rows = list(roots)
+    known = [severity.value for severity in Severity]
+    words = [*known, *sorted({drift.severity for drift in rows} - set(known))]
+    groups = []
+    for word in words:
+        dollars = [drift.dollars for drift in rows if drift.severity == word]
+        if dollars:
+            touched = sum((amount for amount in dollars if amount is not None), Decimal(0))
+            groups.append(DriftGroup(word, len(dollars), touched, dollars.count(None)))
+    return groups
+
+
+def batches_of_today(account: Account, now: datetime) -> "QuerySet[Batch]":
+    """Batches recorded, due or released on this day in New York, with how many of their orders are settled."""
+    midnight = now.astimezone(NEW_YORK).replace(hour=0, minute=0, second=0, microsecond=0)
+    # The day ends at the next midnight in New York, also when the clocks change.
+    end = (midnight + timedelta(hours=36)).replace(hour=0)
+    today = Q(created_at__gte=midnight) | Q(scheduled_for__gte=midnight, scheduled_for__lt=end)
+    today |= Q(released_at__gte=midnight) | Q(state=Batch.State.RELEASED)
+    return (
+        Batch.objects.filter(today, account=account)
+        .annotate(
+            order_count=Count("orders"),
+            settled_count=Count("orders", filter=Q(orders__submission_state__in=SETTLED)),
+            refused_count=Count("orders", filter=Q(orders__submission_state__in=["denied", "rejected", "not_placed"])),
+        )
+        .order_by("-created_at", "-id")
+    )
+
+
+def has_history(account: Account) -> bool:
+    return Order.objects.filter(account=account).exists() or Position.objects.filter(account=account).exists()

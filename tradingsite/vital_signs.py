@@ -1,0 +1,88 @@
+"""Is the work going on? Signs of life, what waits in the queue, and who holds what."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Min
+from django_q.brokers import get_broker
+from django_q.models import Failure, OrmQ
+
+from work.models import Heartbeat, Lease
+
+#: Who should be heard of, and what it does.
+EXPECTED = {
+    "ticker": "looks every second which work is due",
+    "worker": "carries out tasks",
+    "results": "acknowledges what was carried out",
+}
+LATE_AFTER = timedelta(seconds=15)
+SILENT_AFTER = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """The last sign of life of one part; `state`: alive, late, silent or never."""
+
+    name: str
+    about: str
+    at: datetime | None
+    holder: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """What waits and what is in hand. `problem` is a sentence when it could not be read."""
+
+    kind: str
+    waiting: int | None
+    in_hand: int | None
+    oldest_at: datetime | None
+    problem: str = ""
+
+
+def state_at(at: datetime | None, now: datetime) -> str:
+    if at is None:
+        return "never"
+    quiet = now - at
+    if quiet > SILENT_AFTER:
+        return "silent"
+    return "late" if quiet > LATE_AFTER else "alive"
+
+
+def signs_of_life(now: datetime) -> list[Sign]:
+    """Return a sign for every part that should be heard of, and for any other that ever was."""
+    beats = {beat.name: beat for beat in Heartbeat.objects.order_by("name")}
+    signs = []
+    for name in (*EXPECTED, *(name for name in beats if name not in EXPECTED)):
+        beat = beats.get(name)
+        at = beat.at if beat else None
+        signs.append(Sign(name, EXPECTED.get(name, ""), at, beat.holder if beat else "", state_at(at, now)))
+    return signs
+
+
+def read_queue(now: datetime) -> Queue:
+    if settings.Q_BROKER != "orm":
+        return _redis_queue()
+    # django-q2 enters a row as if it had been taken one `retry` ago, and sets it to now when it is taken.
+    untaken = now - timedelta(seconds=settings.Q_CLUSTER["retry"])
+    waiting = OrmQ.objects.filter(lock__lte=untaken)
+    oldest = waiting.aggregate(oldest=Min("lock"))["oldest"]
+    entered = oldest and oldest + timedelta(seconds=settings.Q_CLUSTER["retry"])
+    return Queue("database", waiting.count(), OrmQ.objects.filter(lock__gt=untaken).count(), entered)
+
+
+def _redis_queue() -> Queue:
+    try:
+        return Queue("redis", int(get_broker().queue_size()), None, None)
+    except Exception as error:  # whatever the client raises: a page that shows health must not need it
+        return Queue("redis", None, None, None, f"The queue could not be read: {error}")
+
+
+def held_leases(now: datetime) -> list[Lease]:
+    return list(Lease.objects.exclude(holder="").filter(expires_at__gt=now).order_by("name"))
+
+
+def recent_failures(limit: int = 10) -> list[Failure]:
+    return list(Failure.objects.order_by("-stopped")[:limit])
