@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from audit.models import AuditEntry
 from broker.models import Account
+from orders.booking import import_orders
 from orders.models import Fill, Order
 from positions.models import Position
 from reconciliation import importing
@@ -64,7 +65,7 @@ def test_history_is_imported_and_in_sync(sim_account: Account, history: dict[str
 def test_stopped_import_goes_on_where_it_was(
     sim_account: Account, sim: SimAccount, history: dict[str, Decimal], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    booked = []
+    booked: list[object] = []
 
     class Stopped(BaseException):
         """As Ctrl-C or a killed worker: nothing catches it."""
@@ -75,7 +76,7 @@ def test_stopped_import_goes_on_where_it_was(
         booked.append(page)
         return real(**page)  # type: ignore[arg-type]
 
-    real = importing.import_orders
+    real = import_orders
     monkeypatch.setattr(importing, "import_orders", book_once_more)
     with pytest.raises(Stopped):
         reconcile(sim_account)
