@@ -82,7 +82,7 @@ def stream_url(account: Account) -> str:
 
 def _refuse_wrong_venue(account: Account, url: str) -> None:
     """Every page says which money it is: an address that contradicts that is never asked."""
-    host = (urlsplit(url).hostname or "").lower()
+    host = (urlsplit(url).hostname or "").rstrip(".")
     is_live_host = host == _LIVE_HOST
     if is_live_host and account.environment != Environment.LIVE:
         raise BrokerNotConfigured(

@@ -127,7 +127,7 @@ def _says_not_found(refusal: Refusal) -> bool:
 def retry_after(headers: Mapping[str, str]) -> float:
     """Return the seconds to wait after a 429."""
     try:
-        wait = float(headers.get("Retry-After", ""))
+        wait = float(int(headers.get("Retry-After", "")))
     except ValueError:
         news = rate_news(headers)
         wait = news.resets_in if news and news.resets_in is not None else _DEFAULT_WAIT_SECONDS

@@ -53,9 +53,6 @@ class Place:
         # `after` is exclusive: one microsecond earlier brings rows of the same instant along.
         return {"after": times.rfc3339(times.from_nanoseconds(self.submitted - 1000))}
 
-    def by_time(self) -> "Place":
-        return Place(self.submitted)
-
 
 def submitted(order: BrokerOrder) -> int:
     """Exact to the nanosecond: from the text, not from the time that was cut to microseconds."""
@@ -80,8 +77,8 @@ class OrdersWalk:
     limit: int = ORDERS_LIMIT
     _goes_by_id: bool = True
     _id_is_honoured: bool = False
-    # The rows of the page before, and which of them may come again.
-    _previous: dict[str, int] = field(default_factory=dict)
+    # The last rows that were read, by id with their submission time, and which of them may come again.
+    _known: dict[str, int] = field(default_factory=dict)
     _expected: set[str] = field(default_factory=set)
 
     def pages(self) -> Iterator[OrdersPage]:
@@ -90,7 +87,7 @@ class OrdersWalk:
         while True:
             asked_at = self.now()
             orders = self._fetch()
-            fresh = tuple(o for o in orders if self._previous.get(o.broker_order_id) != submitted(o))
+            fresh = tuple(o for o in orders if self._known.get(o.broker_order_id) != submitted(o))
             is_full = len(orders) >= self.limit
             if held is not None:
                 if not fresh and not is_full:
@@ -122,8 +119,8 @@ class OrdersWalk:
                 raise
             # The server does not page by id: from here on by time.
             self._goes_by_id = False
-            self.place = self.place.by_time()
-            self._expected = set(self._previous)
+            self.place = Place(max(self._known.values(), default=self.place.submitted))
+            self._expected = set(self._known)
             return self._fetch()
         self._id_is_honoured = self._id_is_honoured or bool(orders)
         return orders
@@ -142,7 +139,7 @@ class OrdersWalk:
             if at < earliest:
                 raise contradiction("rows are out of order")
             earliest = at
-            is_same = self._previous.get(order.broker_order_id) == at
+            is_same = self._known.get(order.broker_order_id) == at
             if is_same and order.broker_order_id not in self._expected:
                 raise contradiction("a page comes again")
         return orders
@@ -157,14 +154,13 @@ class OrdersWalk:
         if not orders:
             return
         firm = [i for i, order in enumerate(orders) if order.status in _FIRM_STATUSES] if self._goes_by_id else []
-        self._previous = {order.broker_order_id: submitted(order) for order in orders}
-        if firm:
-            last = orders[firm[-1]]
-            self.place = Place(submitted(last), last.broker_order_id)
-            self._expected = {order.broker_order_id for order in orders[firm[-1] + 1 :]}
-        else:
-            self.place = Place(submitted(orders[-1]))
-            self._expected = set(self._previous)
+        last = orders[firm[-1] if firm else -1]
+        self.place = Place(submitted(last), last.broker_order_id if firm else "")
+        # Whatever may come again: this page, and of those before it the rows of nearly the same time.
+        earliest = self.place.submitted - _SECOND
+        self._known = {name: at for name, at in self._known.items() if at >= earliest}
+        self._known |= {order.broker_order_id: submitted(order) for order in orders}
+        self._expected = {order.broker_order_id for order in orders[firm[-1] + 1 :]} if firm else set(self._known)
 
 
 @dataclass
