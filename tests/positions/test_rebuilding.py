@@ -40,11 +40,12 @@ def test_a_second_rebuild_writes_nothing():
     make_fill(side="sell", qty="3", symbol="NVDA")
     symbols = ["QCOM", "NVDA"]
     assert rebuild_positions(account=make_account(), symbols=symbols, now=NOW) == 2
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
+    with CaptureQueriesContext(connection) as queries:
         assert rebuild_positions(account=make_account(), symbols=symbols, now=minutes(5)) == 0
-    assert not [query["sql"] for query in queries if is_write(query["sql"])]
+    # PostgreSQL takes its turn by an UPDATE that changes nothing; SQLite has done so at BEGIN.
+    written = [query["sql"] for query in queries if is_write(query["sql"])]
+    assert [sql for sql in written if "positions_riskparameters" not in sql] == []
+    assert not written or connection.vendor != "sqlite"
     assert Position.objects.filter(rebuilt_at=NOW).count() == 2
 
 
