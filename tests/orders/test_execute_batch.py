@@ -41,7 +41,7 @@ def test_seven_orders_at_fifty_milliseconds_are_in_flight_together(sim, sim_acco
     sim.configure(latency_ms=50)
     batch = release(sim_account, SEVEN)
     started = time.monotonic()
-    confirmed_after = []
+    confirmed_after: list[float] = []
 
     def watch():
         if not confirmed_after and states(batch) == {"confirmed"}:

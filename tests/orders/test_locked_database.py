@@ -84,7 +84,7 @@ def test_a_lock_beyond_the_database_s_own_patience_is_outwaited(sim, sim_account
 
 
 def test_patience_ends_and_then_the_error_is_raised():
-    waited = []
+    waited: list[float] = []
 
     def locked():
         raise OperationalError("database is locked")

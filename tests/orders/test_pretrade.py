@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -49,7 +50,7 @@ def facts(*, assets=None, positions=(), is_open=True, **account):
 def line(number=2, **fields):
     fields = {"symbol": "AAPL", "side": "buy", "qty": "1", **fields}
     numbers = ("qty", "notional", "limit_price", "stop_price")
-    exact = {name: Decimal(v) if name in numbers and v is not None else v for name, v in fields.items()}
+    exact: dict[str, Any] = {name: Decimal(v) if name in numbers and v is not None else v for name, v in fields.items()}
     return Line(number=number, **exact)
 
 
@@ -63,7 +64,7 @@ def errors(lines, given):
 
 def test_a_good_batch_has_no_error_and_its_dollars_are_summed():
     judged = review([limit(qty="10"), limit(3, symbol="F", qty="5")], facts())
-    assert judged.errors == judged.warnings == ()
+    assert (judged.errors, judged.warnings) == ((), ())
     assert judged.notional == Decimal(150)
 
 

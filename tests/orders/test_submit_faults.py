@@ -1,5 +1,7 @@
 """Whatever becomes of the answer to a submit: one order at Alpaca, one row, confirmed."""
 
+from typing import Any
+
 import pytest
 from django.utils import timezone
 
@@ -139,6 +141,7 @@ def test_refused_keys_send_nothing_and_say_why(sim, sim_account, settings):
     order = only_order(batch)
     assert order.submission_state == "recorded"
     assert order.refusal
+    assert order.not_before is not None
     assert (order.not_before - timezone.now()).total_seconds() > 20
 
 
@@ -173,7 +176,7 @@ def test_a_refusal_of_the_second_attempt_is_looked_into(sim, sim_account):
     batch = release(sim_account)
     execute_batch(batch_id=batch.pk, now=timezone.now())
     order = only_order(batch)
-    gateway = RefusingGateway(open_gateway(sim_account), OrderRejected("insufficient buying power"))
+    gateway: Any = RefusingGateway(open_gateway(sim_account), OrderRejected("insufficient buying power"))
     order.send_count = 2
     assert isinstance(post(gateway, order), Accepted)
     order.client_order_id = "ts-unknown"
