@@ -3,6 +3,7 @@
 import uuid
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 _NAMESPACE = uuid.UUID("5b1a2f3e-6c0d-4f57-9f0e-1f1c3f0a7d11")
@@ -94,7 +95,7 @@ class Asset:
 
     @property
     def id(self) -> str:
-        return str(uuid.uuid5(_NAMESPACE, self.symbol))
+        return _asset_id(self.symbol)
 
     @property
     def is_crypto(self) -> bool:
@@ -126,6 +127,11 @@ class Asset:
             }
         document["borrow_status"] = "easy_to_borrow" if self.shortable else "hard_to_borrow"
         return dict(sorted(document.items()))
+
+
+@cache
+def _asset_id(symbol: str) -> str:
+    return str(uuid.uuid5(_NAMESPACE, symbol))
 
 
 def _defaults() -> list[Asset]:

@@ -12,7 +12,7 @@ from .numbers import ZERO
 from .orders import Order
 from .positions import Position
 from .simulator import Simulator
-from .storage import load_asset, restore, venue_state
+from .storage import load_asset, restore, venue_state, without_collector
 from .times import Nanos, format_instant, new_york_date, parse_instant
 from .venue import Venue
 
@@ -23,6 +23,13 @@ class ScenarioError(Exception):
 
 def load(simulator: Simulator, document: dict[str, Any]) -> None:
     """Adds what the document declares; an account it names replaces one of that key."""
+    with without_collector():
+        _load(simulator, document)
+    simulator.resume()
+    simulator.commit()
+
+
+def _load(simulator: Simulator, document: dict[str, Any]) -> None:
     venue = simulator.venue
     for listed in document.get("assets") or []:
         venue.assets.add(load_asset(listed))
@@ -33,16 +40,19 @@ def load(simulator: Simulator, document: dict[str, Any]) -> None:
         venue.clock.pin(parse_instant(clock["pinned"]))
     elif clock.get("at"):
         venue.clock.move_to(parse_instant(clock["at"]))
-    for key_id, declared in (document.get("accounts") or {}).items():
-        try:
-            account = _account(venue, key_id, declared)
-        except (KeyError, ValueError, TypeError, ArithmeticError) as error:
-            raise ScenarioError(f"accounts.{key_id}: {error!r}") from error
-        venue.accounts[key_id] = account
-        venue.erased.add(key_id)
+    declared = document.get("accounts") or {}
+    # All are read before the first takes its place: one that is wrong leaves everything as it was.
+    for account in [_read_account(venue, key_id, fields) for key_id, fields in declared.items()]:
+        venue.accounts[account.key_id] = account
+        venue.erased.add(account.key_id)
         _mark_everything(account)
-    simulator.resume()
-    simulator.commit()
+
+
+def _read_account(venue: Venue, key_id: str, declared: dict[str, Any]) -> Account:
+    try:
+        return _account(venue, key_id, declared)
+    except (KeyError, ValueError, TypeError, ArithmeticError) as error:
+        raise ScenarioError(f"accounts.{key_id}: {error!r}") from error
 
 
 def _account(venue: Venue, key_id: str, declared: dict[str, Any]) -> Account:
@@ -73,7 +83,12 @@ def _instant(text: str | None, default: Nanos) -> Nanos:
 
 
 def _settle_day(venue: Venue, account: Account, declared: dict[str, Any]) -> None:
-    account.day = new_york_date(venue.clock.now()).isoformat()
+    today = new_york_date(venue.clock.now())
+    account.day = today.isoformat()
+    last = next(account.activities.select(types={activities.FILL}), None)
+    if last is None or new_york_date(last.at) < today:
+        for position in account.positions.values():
+            position.overnight_qty = position.qty
     given = declared.get("last_equity")
     account.last_equity = Decimal(str(given)) if given is not None else venue.equity(account)
 
@@ -188,7 +203,7 @@ def _dump_account(account: Account) -> dict[str, Any]:
         "saved": account.to_state(),
         "positions": [position.to_state() for position in account.positions.values()],
         "orders": [order.to_state() for order in account.orders.values()],
-        "activities": [activity.to_state() for activity in account.activities.all()],
+        "activities": [activity.to_state() for activity in account.activities.select(ascending=True)],
     }
 
 
@@ -206,5 +221,5 @@ def _mark_everything(account: Account) -> None:
         account.mark(order)
     for position in account.positions.values():
         account.dirty["position", position.symbol] = position
-    for activity in account.activities.all():
+    for activity in account.activities.select(ascending=True):
         account.dirty["activity", activity.id] = activity

@@ -46,10 +46,12 @@ class Session:
         }
 
 
+@lru_cache(maxsize=10_000)
 def _at(day: date, clock: time) -> Nanos:
     return from_datetime(datetime.combine(day, clock, NEW_YORK))
 
 
+@lru_cache(maxsize=10_000)
 def session_on(day: date) -> Session | None:
     if day.weekday() > FRIDAY or day in holidays(day.year):
         return None

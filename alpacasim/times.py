@@ -11,18 +11,19 @@ SECOND: Nanos = 1_000_000_000
 MILLISECOND: Nanos = 1_000_000
 DAY: Nanos = 86_400 * SECOND
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|z|[+-]\d\d:\d\d)")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 def from_datetime(moment: datetime) -> Nanos:
-    delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    delta = moment - _EPOCH
     return (delta.days * 86_400 + delta.seconds) * SECOND + delta.microseconds * 1000
 
 
 def to_datetime(instant: Nanos, zone: ZoneInfo | None = None) -> datetime:
     """The instant cut to microseconds, in UTC or in the given zone."""
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=instant // 1000)
+    moment = _EPOCH + timedelta(microseconds=instant // 1000)
     return moment.astimezone(zone) if zone else moment
 
 
@@ -45,7 +46,9 @@ def format_instant(instant: Nanos, zone: ZoneInfo | None = None) -> str:
     """RFC 3339 with the fraction's trailing zeros trimmed; `Z`, or the zone's offset when one is given."""
     moment = to_datetime(instant, zone)
     fraction = f"{instant % SECOND:09d}".rstrip("0")
-    return moment.strftime("%Y-%m-%dT%H:%M:%S") + (f".{fraction}" if fraction else "") + _offset(moment)
+    # isoformat costs a third of strftime, and a long list has thousands of instants.
+    whole = moment.isoformat(timespec="seconds")[:19]
+    return whole + (f".{fraction}" if fraction else "") + ("Z" if zone is None else _offset(moment))
 
 
 def _offset(moment: datetime) -> str:

@@ -82,15 +82,16 @@ def test_a_hanging_server_never_answers_and_accepts_only_when_told_so(sim: Sim) 
     body = {"symbol": "KO", "qty": 1, "side": "buy", "type": "market", "time_in_force": "day"}
     for name in ("ignored", "taken"):
         with pytest.raises(requests.ReadTimeout):
-            sim.http.post(f"{sim.url}/v2/orders", json=body | {"client_order_id": name}, timeout=0.2)
-    assert [order["client_order_id"] for order in sim.client.get("/orders", {"status": "all"})] == ["taken"]
+            sim.http.post(f"{sim.url}/v2/orders", json=body | {"client_order_id": name}, timeout=0.4)
+    rows = wait_for(lambda: sim.client.get("/orders", {"status": "all"}), "the order that was taken")
+    assert [order["client_order_id"] for order in rows] == ["taken"]
 
 
 def test_a_delayed_accept_commits_after_the_client_has_gone(sim: Sim) -> None:
-    sim.fault("delay_accept", match=POST, times=1, seconds=0.4)
+    sim.fault("delay_accept", match=POST, times=1, seconds=1)
     body = {"symbol": "KO", "qty": 1, "side": "buy", "type": "market", "time_in_force": "day"}
     with pytest.raises(requests.ReadTimeout):
-        sim.http.post(f"{sim.url}/v2/orders", json=body | {"client_order_id": "late"}, timeout=0.1)
+        sim.http.post(f"{sim.url}/v2/orders", json=body | {"client_order_id": "late"}, timeout=0.3)
     query = {"client_order_id": "late"}
     assert sim.api("GET", "/v2/orders:by_client_order_id", params=query).status_code == 404, "a 404 is no proof"
     wait_for(lambda: sim.api("GET", "/v2/orders:by_client_order_id", params=query).status_code == 200, "the order")
