@@ -46,6 +46,10 @@ class Section:
     fields: list[Field]
     hidden: int
 
+    @property
+    def total(self) -> int:
+        return len(self.fields) + self.hidden
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
@@ -97,7 +101,8 @@ def sections_of(fix: Fix, *, all_fields: bool) -> list[Section]:
                 label=row.field.replace("_", " "),
                 database=_spell(row.field, row.database),
                 broker=_spell(row.field, row.broker),
-                after=_spell(row.field, row.after),
+                # What is not written stays as it is.
+                after=_spell(row.field, row.database if row.after is None else row.after),
                 differs=row.broker is not None and (row.broker or "") != (row.database or ""),
                 changes=row.changes and (row.after or "") != (row.database or ""),
             )

@@ -1,0 +1,15 @@
+from django.urls import path
+
+from reconciliation import views
+
+app_name = "reconciliation"
+urlpatterns = [
+    path("", views.index, name="index"),
+    path("start/", views.start, name="start"),
+    path("approve/", views.approve, name="approve"),
+    path("drifts/<int:drift_id>/ignore/", views.ignore, name="ignore"),
+    path("runs/", views.runs, name="runs"),
+    path("runs/<int:run_id>/", views.run, name="run"),
+    path("fixes/<int:fix_id>/", views.fix, name="fix"),
+    path("fixes/<int:fix_id>/undo/", views.undo, name="undo"),
+]
