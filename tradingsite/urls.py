@@ -8,6 +8,7 @@ urlpatterns = [
     path("", views.overview, name="overview"),
     path("", include("orders.urls")),
     path("positions/", include("positions.urls")),
+    path("reconciliation/", include("reconciliation.urls")),
     path("audit/", include("audit.urls")),
     path("system/", views.system, name="system"),
     path("system/halt", views.halt, name="halt"),
