@@ -5,15 +5,41 @@ import os
 import sys
 
 
-def main() -> None:
+def main() -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingsite.settings")
-    # These two choose the installation, so they must be known before the settings are read.
-    if "--data-dir" in sys.argv[:-1]:
-        os.environ["DATA_DIR"] = sys.argv[sys.argv.index("--data-dir") + 1]
+    _choose_installation(sys.argv)
+    from django.conf import settings
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
+    from django.db.utils import OperationalError
 
-    execute_from_command_line(sys.argv)
+    try:
+        settings.DATA_DIR  # noqa: B018  # reads the settings, which may refuse the environment
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        return _refuse(str(error))
+    except OperationalError as error:
+        if "--traceback" in sys.argv:
+            raise
+        return _refuse(f"The database cannot be used: {str(error).strip()}.")
+    return 0
+
+
+def _choose_installation(arguments: list[str]) -> None:
+    """--data-dir means the same as DATA_DIR, and must be known before the settings are read."""
+    for place, argument in enumerate(arguments):
+        name, is_joined, value = argument.partition("=")
+        if name == "--data-dir":
+            used = 1 if is_joined else 2
+            os.environ["DATA_DIR"] = value if is_joined else "".join(arguments[place + 1 : place + 2])
+            del arguments[place : place + used]
+            return
+
+
+def _refuse(sentence: str) -> int:
+    sys.stderr.write(f"{sentence}\n")
+    return 2
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

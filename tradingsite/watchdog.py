@@ -9,6 +9,7 @@ Silence is excused while tasks hold leases, since long tasks are no fault, and w
 since then nobody can leave a sign.
 """
 
+import contextlib
 import socket
 from collections.abc import Set
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ from tradingsite.survivors import living
 SILENCE_SECONDS = 12.0
 #: Some workers hold leases: the others should still answer, but may be busy with something shorter.
 SILENCE_BESIDE_LONG_WORK_SECONDS = 60.0
-START_UP_SECONDS = 25.0
+#: From its start to its first heartbeat; a slow computer gets twice as long at each further try.
+START_UP_SECONDS, LONGEST_START_UP_SECONDS = 15.0, 120.0
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,16 @@ class Watchdog:
         self._task_timeout = task_timeout
         self._main: int | None = None
         self._started_at = 0.0
+        self._start_up = START_UP_SECONDS
+        self._has_worked = True
         self._known: set[psutil.Process] = set()
 
     def watch(self, main: int | None, *, at: float) -> None:
         """Begin with a new cluster, or with none."""
+        if main is not None:
+            longer = min(self._start_up * 2, LONGEST_START_UP_SECONDS)
+            self._start_up = START_UP_SECONDS if self._has_worked else longer
+            self._has_worked = False
         self._main, self._started_at = main, at
         self._known = set()
 
@@ -74,10 +82,14 @@ class Watchdog:
     def _silent(self, pulse: Pulse | None, now: float) -> str | None:
         if pulse is None or now - pulse.read_at > SILENCE_SECONDS:
             return None  # the database does not answer, so nothing is known
+        self._has_worked = self._has_worked or pulse.executed_at > self._started_at
+        calm_since = max(pulse.undisturbed_since, self._started_at)
+        if not self._has_worked:
+            waited = now - calm_since
+            return f"no heartbeat in the first {waited:.0f} s" if waited > self._start_up else None
         patience = self._patience(pulse.lease_holders)
-        started = self._started_at + START_UP_SECONDS - SILENCE_SECONDS
         for heard_at, what in ((pulse.executed_at, "executed"), (pulse.acknowledged_at, "acknowledged")):
-            silence = now - max(heard_at, pulse.undisturbed_since, started)
+            silence = now - max(heard_at, calm_since)
             if silence > patience:
                 return f"no heartbeat was {what} for {silence:.0f} s"
         return None
@@ -95,18 +107,17 @@ def cluster_processes(main: int) -> list[psutil.Process]:
     Not deeper: what a task starts for a moment is no part of the cluster.
     """
     try:
-        process = psutil.Process(main)
-        sentinels = living(process.children())
-        return living([process]) + sentinels + living(child for each in sentinels for child in _children(each))
+        top = psutil.Process(main)
+        below = living(top.children(recursive=True))
     except psutil.NoSuchProcess:
         return []
-
-
-def _children(process: psutil.Process) -> list[psutil.Process]:
-    try:
-        return process.children()
-    except psutil.NoSuchProcess:
-        return []
+    parents = {}
+    for process in below:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            parents[process] = process.ppid()
+    sentinels = {process.pid for process, parent in parents.items() if parent == main}
+    near = [process for process, parent in parents.items() if parent == main or parent in sentinels]
+    return living([top]) + near
 
 
 def lease_pid(holder: str) -> int | None:

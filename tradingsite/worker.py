@@ -2,18 +2,16 @@
 
 import sys
 import time
-from pathlib import Path
 
 from django.conf import settings
 
 from tradingsite.cluster_signs import ENVIRONMENT_NAME, Farewells
 from tradingsite.processes import Program, Supervisor
-from tradingsite.survivors import Register
 from tradingsite.ticker import Ticker
 from tradingsite.watchdog import Watchdog
 
 CLUSTER = "queue"
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 0.25
 #: Long enough for a POST under way to be answered; what runs longer is taken up again by the next start.
 GRACE_SECONDS = 10.0
 
@@ -59,12 +57,3 @@ def _cluster_program(signs: int) -> Program:
         grace=GRACE_SECONDS,
         pass_fds=(signs,),
     )
-
-
-def register() -> Register:
-    return Register(run_folder())
-
-
-def run_folder() -> Path:
-    """Where parents write down their children."""
-    return Path(settings.DATA_DIR) / "run"

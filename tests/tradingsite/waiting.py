@@ -4,14 +4,14 @@ import os
 import subprocess
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import psutil
 
 Value = TypeVar("Value")
 
 
-def wait_for(condition: Callable[[], Value], *, within: float = 15, what: str = "it") -> Value:
+def wait_for(condition: Callable[[], Value | Literal[False] | None], *, within: float = 15, what: str = "it") -> Value:
     """Return the condition's first true value."""
     deadline = time.monotonic() + within
     while True:

@@ -5,12 +5,13 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from tradingsite.installation import run_folder
 from tradingsite.preconditions import require_database
 from tradingsite.processes import Supervisor, say
 from tradingsite.schedules import sync_schedules
 from tradingsite.survivors import Register, sweep
 from tradingsite.ticker import Ticker
-from tradingsite.worker import run_folder, run_worker
+from tradingsite.worker import run_worker
 
 
 class Command(BaseCommand):

@@ -1,0 +1,55 @@
+"""One installation in a folder of its own, run by real processes and looked at from outside."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.tradingsite.waiting import kill_all, processes_of, wait_for
+
+ROOT = Path(__file__).parents[2]
+MANAGE = [sys.executable, str(ROOT / "manage.py")]
+
+
+class Installation:
+    def __init__(self, data_dir: Path, **environment: str) -> None:
+        self.data_dir = data_dir
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("ALPACA", "DJANGO"))}
+        self.environment = clean | {"DATA_DIR": str(data_dir), "PYTHONUNBUFFERED": "1"} | environment
+        self.log = data_dir.with_suffix(".log")
+        self._started: list[subprocess.Popen[bytes]] = []
+
+    def run(self, *arguments: str, within: float = 60) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*MANAGE, *arguments], env=self.environment, capture_output=True, text=True, timeout=within, check=False
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            process = subprocess.Popen([*MANAGE, *arguments], env=self.environment, stdout=log, stderr=log)
+        self._started.append(process)
+        return process
+
+    def printed(self) -> str:
+        return self.log.read_text() if self.log.exists() else ""
+
+    def wait_for_text(self, text: str, *, within: float = 15) -> None:
+        wait_for(lambda: text in self.printed(), within=within, what=f"{text!r} in the output")
+
+    def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        connection = sqlite3.connect(self.data_dir / "db.sqlite3", timeout=30)
+        try:
+            return connection.execute(sql, values).fetchall()
+        finally:
+            connection.close()
+
+    def processes(self) -> list[psutil.Process]:
+        return processes_of(self.data_dir)
+
+    def clean_up(self) -> None:
+        for process in self._started:
+            kill_all(process, self.data_dir)
