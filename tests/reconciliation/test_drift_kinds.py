@@ -226,3 +226,27 @@ def test_drift_that_went_away_by_itself_is_resolved_and_its_fix_withdrawn(accoun
     assert reconcile(account).state == Run.State.IN_SYNC
     assert open_roots(account) == []
     assert Fix.objects.get().state == Fix.State.WITHDRAWN
+
+
+def test_position_is_not_judged_while_an_order_in_it_is_on_its_way(account: Account, sim: SimAccount) -> None:
+    record_as(account, sim, placed(sim, client_order_id="ts-1"))
+    make_adjustment(account, symbol="QCOM", qty="5", price="100", kind="correction", reference="wrong")
+    rebuild_positions(account=account, symbols={"QCOM"}, now=timezone.now())
+    order = Order.objects.create(
+        account=account,
+        client_order_id="ts-2",
+        symbol="QCOM",
+        side="sell",
+        qty=Decimal(5),
+        recorded_at=timezone.now(),
+        submission_state="submitting",
+        claimed_at=timezone.now(),
+    )
+    run = reconcile(account)
+    assert run.state == Run.State.INCOMPLETE
+    assert "QCOM is on its way" in run.incomplete_reason
+    assert not Fix.objects.exists()
+    # Once it is known what became of the order, the position is judged.
+    Order.objects.filter(pk=order.pk).update(submission_state="denied")
+    assert reconcile(account).state == Run.State.DRIFT
+    assert kinds(account) == {"position_qty": []}
