@@ -2,7 +2,17 @@
 
 from typing import Any
 
+from broker import times
+
 ORDER_ID = "6b0f3a52-9d1c-4a55-8f6e-2f1f7c9f0a11"
+
+START = times.nanoseconds("2025-11-06T13:00:00Z")
+STEP = 50_000  # nanoseconds: several in one microsecond would be more than a clock can tell
+
+
+def spelled(count: int) -> str:
+    whole = times.from_nanoseconds(count - count % 1_000_000_000)
+    return f"{whole:%Y-%m-%dT%H:%M:%S}.{count % 1_000_000_000:09d}Z"
 
 
 def order_row(**changes: Any) -> dict[str, Any]:

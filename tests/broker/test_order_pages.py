@@ -1,9 +1,8 @@
-"""A walk over pages loses no row, and notices when the pages contradict each other."""
+"""A walk over pages of orders loses no row, and notices when the pages contradict each other."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from decimal import Decimal
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -11,24 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker import times
-from broker.alpaca_gateway import AlpacaGateway
 from broker.errors import BrokerUnavailable, UnreadableAnswer
-from broker.paging import ActivitiesWalk, OrdersWalk, Place
-from broker.types import BrokerOrder, OrderRequest
-from tests.broker.samples import fill_row, order_row
-from tests.simulation import SimAccount
+from broker.paging import OrdersWalk, Place
+from broker.types import BrokerOrder
+from tests.broker.samples import START, STEP, order_row, spelled
 
-MakeOrder = Callable[..., OrderRequest]
-
-START = times.nanoseconds("2025-11-06T13:00:00Z")
 # Servers that page by id, that ignore it, and that refuse it.
 KINDS: list[dict[str, Any]] = [{}, {"honours_ids": False}, {"refuses_ids": True}]
-STEP = 50_000  # nanoseconds: several in one microsecond would be more than a clock can tell
-
-
-def spelled(count: int) -> str:
-    whole = times.from_nanoseconds(count - count % 1_000_000_000)
-    return f"{whole:%Y-%m-%dT%H:%M:%S}.{count % 1_000_000_000:09d}Z"
 
 
 @dataclass
@@ -235,149 +223,3 @@ def test_a_server_that_fails_is_not_taken_for_one_without_ids() -> None:
 
     with pytest.raises(BrokerUnavailable, match="503"):
         Server(some(5), before_answer=fail).read()
-
-
-# Activities
-
-
-def activities(count: int) -> list[dict[str, Any]]:
-    return [fill_row(id=f"2025110608{n:07d}::x", transaction_time=spelled(START + n * STEP)) for n in range(count)]
-
-
-def walked(rows: list[dict[str, Any]], cut: Any = lambda number, rows: rows, limit: int = 3) -> ActivitiesWalk:
-    calls = []
-
-    def ask(parameters: dict[str, str]) -> list[Any]:
-        calls.append(parameters)
-        token = parameters.get("page_token")
-        start = [row["id"] for row in rows].index(token) + 1 if token else 0
-        return cut(len(calls), rows[start : start + limit])
-
-    return ActivitiesWalk(ask=ask, now=lambda: times.from_nanoseconds(START + 10**9), parameters={}, limit=limit)
-
-
-@pytest.mark.parametrize("count", range(8))
-def test_every_activity_is_read_once(count: int) -> None:
-    pages = list(walked(activities(count)).pages())
-    assert [f.activity_id for page in pages for f in page.fills] == [row["id"] for row in activities(count)]
-    assert [page.is_last for page in pages] == [False] * (len(pages) - 1) + [True]
-
-
-@pytest.mark.parametrize("number", [1, 2])
-def test_a_cut_page_of_activities_is_noticed(number: int) -> None:
-    walk = walked(activities(7), cut=lambda n, rows: rows[:1] if n == number else rows)
-    with pytest.raises(UnreadableAnswer, match="cut short"):
-        list(walk.pages())
-
-
-def test_a_repeated_page_of_activities_is_noticed() -> None:
-    for first in (activities(3), [*activities(2), activities(1)[0]]):
-        with pytest.raises(UnreadableAnswer, match="twice"):
-            list(walked(activities(7), cut=lambda n, rows, first=first: first).pages())
-
-
-def test_pages_that_go_round_in_a_circle_are_noticed() -> None:
-    rows = activities(6)
-    walk = walked(rows, cut=lambda n, _rows: rows[:3] if n % 2 else rows[3:])
-    with pytest.raises(UnreadableAnswer, match="again"):
-        list(walk.pages())
-
-
-def test_an_activity_that_comes_while_the_end_is_proven_is_no_contradiction() -> None:
-    late = fill_row(id="late", transaction_time=(times.from_nanoseconds(START) + timedelta(minutes=1)).isoformat())
-    rows = activities(1)
-
-    def book(number: int, page: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        if number == 2:
-            rows.append(late)
-        return rows[1:] if number == 2 else page
-
-    read = [f.activity_id for page in walked(rows, cut=book).pages() for f in page.fills]
-    assert read == [activities(1)[0]["id"], "late"]
-
-
-# At the simulator
-
-
-def in_pages_of(limit: int, walk: OrdersWalk) -> OrdersWalk:
-    walk.limit = limit
-    walk.parameters["limit"] = str(limit)
-    return walk
-
-
-def test_the_simulators_pages_are_walked_to_their_end(
-    gateway: AlpacaGateway, sim: SimAccount, order: MakeOrder
-) -> None:
-    for n in range(7):
-        gateway.submit_order(order(f"n{n}", qty=Decimal(1)))
-    for n in range(5):
-        gateway.submit_order(order(f"open{n}", qty=Decimal(1), order_type="limit", limit_price=Decimal(1)))
-    sim.wait_for_status("n6", "filled")
-    for limit in (2, 3, 4, 7, 12, 13):
-        read = [o for page in in_pages_of(limit, gateway._walk_orders("all")).pages() for o in page.orders]
-        assert len({o.client_order_id for o in read}) == 12
-    opened = [o for page in in_pages_of(2, gateway._walk_orders("open")).pages() for o in page.orders]
-    assert {o.client_order_id for o in opened} == {f"open{n}" for n in range(5)}
-
-
-def test_orders_since_leaves_out_what_is_older(gateway: AlpacaGateway, sim: SimAccount, order: MakeOrder) -> None:
-    gateway.submit_order(order("old"))
-    placed = gateway.submit_order(order("new"))
-    assert placed.submitted_at
-    since = placed.submitted_at - timedelta(microseconds=1)
-    assert [o.client_order_id for page in gateway.orders_since(since) for o in page.orders] == ["new"]
-    (last,) = gateway.orders_since(None)
-    assert [o for page in gateway.orders_since(None, last.cursor) for o in page.orders if o.status == "filled"] == []
-
-
-@pytest.mark.parametrize("fault", ["truncated_page", "empty_list"])
-@pytest.mark.parametrize("path", ["/v2/orders", "/v2/account/activities"])
-def test_a_cut_answer_of_the_simulator_is_noticed(
-    gateway: AlpacaGateway, sim: SimAccount, order: MakeOrder, fault: str, path: str
-) -> None:
-    for n in range(4):
-        gateway.submit_order(order(f"n{n}"))
-    sim.wait_for_status("n3", "filled")
-    sim.fault(fault, "GET", path)
-    walk: Any = gateway.orders_since if path.endswith("orders") else gateway.activities_since
-    with pytest.raises(BrokerUnavailable, match="cut short"):
-        list(walk(None))
-
-
-def test_activities_of_the_simulator_are_walked(gateway: AlpacaGateway, sim: SimAccount, order: MakeOrder) -> None:
-    for n in range(3):
-        gateway.submit_order(order(f"n{n}"))
-    sim.wait_for_status("n2", "filled")
-    (page,) = gateway.activities_since(None)
-    assert page.is_last
-    assert len(page.fills) == 3
-    assert [p.fills for p in gateway.activities_since(None, page.cursor)] == [()]
-    assert sum(len(p.fills) for p in gateway.activities_since(page.fills[-1].transaction_time)) >= 1
-
-
-def test_the_fills_of_a_filled_order_take_one_request(
-    gateway: AlpacaGateway, sim: SimAccount, order: MakeOrder
-) -> None:
-    placed = gateway.submit_order(order())
-    sim.wait_for_status("one", "filled")
-    before = gateway.calls
-    assert len(gateway.fills_of(placed.broker_order_id)) == 1
-    assert gateway.calls == before + 1
-
-
-def test_the_fills_of_a_working_order_are_proven(gateway: AlpacaGateway, sim: SimAccount, order: MakeOrder) -> None:
-    sim.configure(hold_fills=True)
-    placed = gateway.submit_order(order(qty=Decimal(10)))
-    sim.wait_for_status("one", "new")
-    for qty in ("4", "3"):
-        sim.act("fill", order_id=placed.broker_order_id, qty=qty)
-    assert [fill.qty for fill in gateway.fills_of(placed.broker_order_id)] == [4, 3]
-    sim.fault("truncated_page", "GET", "/v2/account/activities/FILL", rows=1)
-    with pytest.raises(BrokerUnavailable, match="cut short"):
-        gateway.fills_of(placed.broker_order_id)
-
-
-def test_the_fills_of_other_orders_are_not_taken(gateway: AlpacaGateway, sim: SimAccount) -> None:
-    sim.fault("status", "GET", times=None, status=200, body=[fill_row()])
-    with pytest.raises(UnreadableAnswer):
-        gateway.fills_of("another")
