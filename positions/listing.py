@@ -53,6 +53,12 @@ TABLE: Table[PositionRow] = Table(
     columns=(
         Column(name="symbol", label="Symbol", value=lambda row: row.position.symbol),
         Column(name="status", label="Status", value=lambda row: row.position.state),
+        Column(
+            name="drifts",
+            label="Record",
+            value=lambda row: row.drifts,
+            about="Open differences between the record and Alpaca in this symbol",
+        ),
         Column(name="side", label="Side", value=lambda row: row.position.side),
         _number("Quantity", "qty", lambda p: p.qty),
         _number("Entry", "avg_entry_price", lambda p: p.avg_entry_price, about="Average entry price, USD a share"),
@@ -64,13 +70,6 @@ TABLE: Table[PositionRow] = Table(
         _number("Target", "target", lambda p: p.target, about="Target, USD a share"),
         _number("Risk", "total_risk", lambda p: p.total_risk, about="Entry less stop, times quantity, USD"),
         Column(name="opened_at", label="Opened", kind="time", value=lambda row: row.position.opened_at),
-        Column(
-            name="drifts",
-            label="Record",
-            kind="number",
-            value=lambda row: row.drifts,
-            about="Open differences between the record and Alpaca in this symbol",
-        ),
         _number("", "risk_per_share", lambda p: p.risk_per_share),
         _number("", "entry_qty", lambda p: p.entry_qty),
         _number("", "avg_exit_price", lambda p: p.avg_exit_price),

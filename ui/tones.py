@@ -2,9 +2,9 @@
 
 _TONES = {
     "ok": ("in_sync", "filled", "confirmed", "verified", "finished", "open", "resolved", "alive", "on"),
-    "info": ("new", "accepted", "partially_filled", "released", "running", "submitting", "approved", "applied", "held",
-             "pending_new", "accepted_for_bidding", "calculated", "done_for_day"),
-    "warn": ("unconfirmed", "pending", "stale", "incomplete", "medium", "halted", "not_placed", "pending_cancel",
+    "info": ("new", "pending", "accepted", "partially_filled", "released", "running", "submitting", "approved",
+             "applied", "held", "pending_new", "accepted_for_bidding", "calculated", "done_for_day"),
+    "warn": ("unconfirmed", "stale", "incomplete", "medium", "halted", "not_placed", "pending_cancel",
              "pending_replace", "pending_review", "stopped", "suspended", "proposed", "late", "estimated"),
     "bad": ("drift", "rejected", "denied", "critical", "high", "failed", "missing", "silent"),
     "mute": ("recorded", "queued", "scheduled", "canceled", "expired", "replaced", "closed", "withdrawn", "undone",
