@@ -60,8 +60,9 @@ class Child:
 
 def say(text: str) -> None:
     """One line to our output; a reader that went away is no reason to stop trading."""
+    encoding = sys.stdout.encoding or "ascii"
     with contextlib.suppress(OSError, ValueError):
-        print(text, flush=True)  # noqa: T201
+        print(text.encode(encoding, "replace").decode(encoding), flush=True)  # noqa: T201
 
 
 class Supervisor:

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from tradingsite.installation import run_folder
+from tradingsite.installation import DEMO_FILE, run_folder
 from tradingsite.preconditions import refusal
 from tradingsite.processes import Child, Supervisor
 from tradingsite.simulator import DEFAULT_PORT, Whereabouts, simulator_lock, simulator_program
@@ -33,6 +33,8 @@ class Command(BaseCommand):
         lock = simulator_lock()
         if not lock.take():
             raise refusal(f"A simulator already runs in {settings.DATA_DIR}. Stop it, or choose another DATA_DIR.")
+        # No demo runs, since it would hold the lock: its note, if it was killed, would lead others astray.
+        (settings.DATA_DIR / DEMO_FILE).unlink(missing_ok=True)
         sweep(run_folder(), data_dir=settings.DATA_DIR)
         port_file = settings.DATA_DIR / "simulator.port"
         port_file.unlink(missing_ok=True)
