@@ -152,6 +152,20 @@ def test_the_whole_state_is_the_same_after_a_restart(start: Callable[..., Proces
     assert after == before
 
 
+def test_a_reset_account_stays_reset_after_a_kill(start: Callable[..., Process], tmp_path: Path) -> None:
+    options = ("--state", tmp_path / "state.db")
+    process = start(*options)
+    old = process.submit(client_order_id="old")
+    requests.post(f"{process.url}/_sim/actions/reset_account", json={"key_id": "sim"}, timeout=10)
+    new = process.submit(client_order_id="old")
+    identity = process.api("GET", "/v2/account")["id"]
+    process.end(signal.SIGKILL)
+    process = start(*options)
+    assert process.api("GET", "/v2/account")["id"] == identity
+    rows = process.api("GET", "/v2/orders?status=all")
+    assert [row["id"] for row in rows] == [new["id"]], f"{old['id']} came back"
+
+
 def test_a_scenario_is_loaded_once(start: Callable[..., Process], tmp_path: Path) -> None:
     scenario = tmp_path / "scenario.json"
     scenario.write_text(json.dumps({"accounts": {"sim": {"cash": "5000"}}}))
