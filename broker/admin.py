@@ -3,8 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.db import transaction
+from django.forms import ModelForm
 from django.http import HttpRequest
+from django.utils import timezone
 
+from audit import journal
 from broker.models import Account
 
 if TYPE_CHECKING:
@@ -70,6 +74,24 @@ class AccountAdmin(_AccountModelAdmin):
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Account | None = None) -> Any:
         return {} if obj else {"slug": ("name",)}
+
+    def save_model(self, request: HttpRequest, obj: Account, form: ModelForm[Account], change: bool) -> None:  # noqa: FBT001  # Django's signature
+        """Save with a journal entry: a limit that was raised must be traceable to a person."""
+        names = [name for name in form.changed_data if name in form.fields]
+        before = {name: str(form.initial.get(name, "")) for name in names} if change else None
+        with transaction.atomic():
+            super().save_model(request, obj, form, change)
+            journal.record(
+                at=timezone.now(),
+                actor=request.user.get_username(),
+                action="account.changed" if change else "account.added",
+                account=obj.slug,
+                subject_type="account",
+                subject_id=obj.pk,
+                summary=f"{'Changed' if change else 'Added'} account {obj.slug}: {', '.join(names) or 'nothing'}.",
+                before=before,
+                after={name: str(form.cleaned_data[name]) for name in names},
+            )
 
     def has_delete_permission(self, request: HttpRequest, obj: Account | None = None) -> bool:
         return False

@@ -85,7 +85,7 @@ class Board:
 
     @cached_property
     def last_run(self) -> Run | None:
-        return Run.objects.filter(account=self.account).finished().order_by("-pk").first()
+        return Run.objects.filter(account=self.account).finished().order_by("-finished_at", "-pk").first()
 
     @cached_property
     def progress(self) -> RunProgress | None:

@@ -25,6 +25,8 @@ _SPELLED = {
     "realized_pl": money,
 }
 
+_IDS = frozenset({"client_order_id", "broker_order_id", "replaced_by", "fills"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
@@ -36,6 +38,7 @@ class Field:
     after: str
     differs: bool  # database and Alpaca do not say the same
     changes: bool  # the fix writes it
+    is_id: bool  # long, and read by comparing, not by reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +52,11 @@ class Section:
     @property
     def total(self) -> int:
         return len(self.fields) + self.hidden
+
+    @property
+    def is_new(self) -> bool:
+        """The database says nothing of it: there is nothing to compare, all of it is added."""
+        return not any(field.database for field in self.fields)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +113,7 @@ def sections_of(fix: Fix, *, all_fields: bool) -> list[Section]:
                 after=_spell(row.field, row.database if row.after is None else row.after),
                 differs=row.broker is not None and (row.broker or "") != (row.database or ""),
                 changes=row.changes and (row.after or "") != (row.database or ""),
+                is_id=row.field in _IDS,
             )
             for row in rows
             if row.section == name

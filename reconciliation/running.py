@@ -77,6 +77,11 @@ def account_lease(account: Account, *, wait_seconds: float) -> Iterator[None]:
         leases.give_back(name)
 
 
+def _keep_lease(account: Account) -> None:
+    if not leases.renew(lease_name(account), seconds=LEASE_SECONDS, now=timezone.now()):
+        raise IncompleteRead(f"Another process took over account {account.slug} while it was being judged.")
+
+
 def lease_name(account: Account) -> str:
     return f"account:{account.slug}"
 
@@ -84,16 +89,22 @@ def lease_name(account: Account) -> str:
 def make_run(*, run: Run) -> Run:
     """Make a requested run; the account's lease is held by the caller. Never raises for what Alpaca does."""
     account = run.account
+    _keep_lease(account)
     Run.objects.filter(pk=run.pk).update(state=Run.State.RUNNING, started_at=timezone.now())
     run.refresh_from_db()
     gateway: Gateway | None = None
     try:
         gateway = open_gateway(account)
         judgement = _judge(run, gateway)
-    except (WrongAccount, AccountReset, IncompleteRead, BrokerError) as error:
-        _finish_incomplete(run, error, calls=gateway.calls if gateway else 0)
-    else:
+        _keep_lease(account)
         _finish_complete(run, judgement, calls=gateway.calls)
+    except (IncompleteRead, BrokerError) as error:
+        _finish_incomplete(run, error, calls=gateway.calls if gateway else 0)
+    except Exception as error:
+        # A fault of this program must not look like a run that never ends, and proves as little as a failed read.
+        logger.exception("run %s of %s failed", run.pk, account.slug)
+        reason = IncompleteRead(f"This program failed while judging ({type(error).__name__}); nothing was changed.")
+        _finish_incomplete(run, reason, calls=gateway.calls if gateway else 0)
     logger.info("run %s of %s ended %s after %s calls", run.pk, account.slug, run.state, run.api_calls)
     return run
 

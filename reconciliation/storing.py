@@ -91,7 +91,8 @@ def _end_unseen(fix: Fix, run: Run, shown: set[str], now: datetime) -> None:
 
 
 def _end(fix: Fix, state: str, outcome: str) -> None:
-    Fix.objects.filter(pk=fix.pk, state=fix.state).update(state=state, outcome=outcome)
+    """End it even if somebody approved it this moment: the account's lease keeps anyone from applying it meanwhile."""
+    Fix.objects.filter(pk=fix.pk, state__in=Fix.LIVE_STATES).update(state=state, outcome=outcome)
     fix.refresh_from_db()
 
 

@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from audit.models import AuditEntry
 from broker.models import Account
 
 
@@ -37,6 +38,9 @@ def test_an_admin_changes_name_and_limits(admin: Client, account: Account) -> No
     assert admin.post(page(account), fields).status_code == 302
     account.refresh_from_db()
     assert (account.name, str(account.max_order_notional), account.max_batch_orders) == ("The simulator", "12345.67", 7)
+    entry = AuditEntry.objects.get(action="account.changed")
+    assert (entry.actor, entry.account) == ("admin", "sim")
+    assert (entry.before["max_order_notional"], entry.after["max_order_notional"]) == ("50000", "12345.67")
 
 
 def test_identity_money_and_kill_switch_cannot_be_edited(admin: Client, account: Account) -> None:
