@@ -75,7 +75,7 @@ class AccountAdmin(_AccountModelAdmin):
     def get_prepopulated_fields(self, request: HttpRequest, obj: Account | None = None) -> Any:
         return {} if obj else {"slug": ("name",)}
 
-    def save_model(self, request: HttpRequest, obj: Account, form: ModelForm[Account], change: bool) -> None:  # noqa: FBT001  # Django's signature
+    def save_model(self, request: HttpRequest, obj: Account, form: "ModelForm[Account]", change: bool) -> None:  # noqa: FBT001  # Django's signature
         """Save with a journal entry: a limit that was raised must be traceable to a person."""
         names = [name for name in form.changed_data if name in form.fields]
         before = {name: str(form.initial.get(name, "")) for name in names} if change else None
