@@ -195,6 +195,10 @@ class Board:
         return RepairProgress(approved=approved, applied=applied, ended=len(story) - approved - applied)
 
     @property
+    def verified_count(self) -> int:
+        return sum(1 for fix in self.repairs if fix.state == Fix.State.VERIFIED)
+
+    @property
     def is_busy(self) -> bool:
         return self.progress is not None or self.repair_progress is not None
 
