@@ -3,13 +3,14 @@
 from decimal import Decimal
 
 import pytest
+from django.conf import LazySettings
 from django.utils import timezone
 
 from broker.models import Account
 from orders.models import Fill, Order
 from positions.models import Position
 from positions.rebuilding import rebuild_positions
-from reconciliation.models import Fix, Run
+from reconciliation.models import Fix, ReadingCursor, Run
 from tests.factories import make_adjustment, make_batch
 from tests.reconciliation.steps import (
     backfill_all,
@@ -250,3 +251,21 @@ def test_position_is_not_judged_while_an_order_in_it_is_on_its_way(account: Acco
     Order.objects.filter(pk=order.pk).update(submission_state="denied")
     assert reconcile(account).state == Run.State.DRIFT
     assert kinds(account) == {"position_qty": []}
+
+
+def test_explanation_older_than_the_window_is_found(account: Account, sim: SimAccount, settings: LazySettings) -> None:
+    settings.CURSOR_OVERLAP_HOURS = 0
+    placed(sim, client_order_id="ts-1")
+    now = timezone.now()
+    ReadingCursor.objects.update(orders_read_to=now, activities_read_to=now)
+    run = reconcile(account)
+    assert run.is_full
+    assert kinds(account) == {"our_order_unlinked": ["position_broker_only"]}
+    assert_repaired(account, sim)
+
+
+def test_riddle_is_read_in_full_once(account: Account) -> None:
+    make_adjustment(account, symbol="NVDA", qty="7", price="190", reference="never was")
+    rebuild_positions(account=account, symbols={"NVDA"}, now=timezone.now())
+    assert [reconcile(account).is_full for _ in range(2)] == [True, False]
+    assert kinds(account) == {"position_database_only": []}
