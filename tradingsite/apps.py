@@ -7,4 +7,4 @@ class TradingSiteConfig(AppConfig):
     def ready(self) -> None:
         from tradingsite import cluster_signs
 
-        cluster_signs.connect()
+        cluster_signs.prepare()

@@ -23,7 +23,7 @@ SILENCE_SECONDS = 12.0
 #: Some workers hold leases: the others should still answer, but may be busy with something shorter.
 SILENCE_BESIDE_LONG_WORK_SECONDS = 60.0
 #: From its start to its first heartbeat; a slow computer gets twice as long at each further try.
-START_UP_SECONDS, LONGEST_START_UP_SECONDS = 15.0, 120.0
+START_UP_SECONDS, LONGEST_START_UP_SECONDS = 20.0, 120.0
 
 
 @dataclass(frozen=True)

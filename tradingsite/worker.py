@@ -52,7 +52,12 @@ def _cluster_program(signs: int) -> Program:
     return Program(
         name=CLUSTER,
         command=[sys.executable, str(settings.BASE_DIR / "manage.py"), "qcluster"],
-        environment={ENVIRONMENT_NAME: str(signs), "DATA_DIR": str(settings.DATA_DIR)},
+        environment={
+            ENVIRONMENT_NAME: str(signs),
+            "DATA_DIR": str(settings.DATA_DIR),
+            # numpy's library would start threads when it is imported, and they do not survive the forks.
+            "OPENBLAS_NUM_THREADS": "1",
+        },
         prefix=False,
         grace=GRACE_SECONDS,
         pass_fds=(signs,),
