@@ -1,5 +1,6 @@
 """Each way of drifting, made for real at the simulator: seen, explained, repaired, and in step afterwards."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -256,8 +257,9 @@ def test_position_is_not_judged_while_an_order_in_it_is_on_its_way(account: Acco
 def test_explanation_older_than_the_window_is_found(account: Account, sim: SimAccount, settings: LazySettings) -> None:
     settings.CURSOR_OVERLAP_HOURS = 0
     placed(sim, client_order_id="ts-1")
-    now = timezone.now()
-    ReadingCursor.objects.update(orders_read_to=now, activities_read_to=now)
+    # Activities are asked for by whole seconds.
+    later = timezone.now() + timedelta(seconds=1)
+    ReadingCursor.objects.update(orders_read_to=later, activities_read_to=later)
     run = reconcile(account)
     assert run.is_full
     assert kinds(account) == {"our_order_unlinked": ["position_broker_only"]}
