@@ -1,0 +1,134 @@
+"""What the batch pages show: the list, and how far one batch is."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+
+from django.conf import settings
+from django.db.models import Count, QuerySet
+from django.http import QueryDict
+
+from broker.models import Account
+from broker.times import NEW_YORK
+from orders.lifecycle import SETTLED, SubmissionState
+from orders.models import Batch, Order
+from orders.releasing import next_time
+from ui.tables import Column, Table
+
+BATCHES: Table[Batch] = Table(
+    in_database=True,
+    default_sort="-created_at",
+    columns=(
+        Column(name="batch", label="Batch", sort_field="pk", value=lambda batch: batch.pk),
+        Column(name="name", label="File", sort_field="name", value=lambda batch: batch.name),
+        Column(name="state", label="State", sort_field="state", value=lambda batch: batch.state),
+        Column(
+            name="orders",
+            label="Orders",
+            kind="number",
+            sort_field="order_count",
+            value=lambda batch: batch.order_count,  # type: ignore[attr-defined]
+        ),
+        Column(name="created_by", label="Recorded by", sort_field="created_by", value=lambda batch: batch.created_by),
+        Column(name="created_at", label="Recorded", kind="time", sort_field="created_at", value=lambda b: b.created_at),
+        Column(
+            name="scheduled_for",
+            label="Planned for",
+            kind="time",
+            sort_field="scheduled_for",
+            value=lambda batch: batch.scheduled_for,
+        ),
+        Column(
+            name="finished_at", label="Finished", kind="time", sort_field="finished_at", value=lambda b: b.finished_at
+        ),
+        Column(name="released_at", value=lambda batch: batch.released_at),
+        Column(name="source", value=lambda batch: batch.source),
+    ),
+)
+
+LINES: Table[Order] = Table(
+    in_database=True,
+    default_sort="line",
+    columns=(
+        Column(name="line", label="Line", kind="number", sort_field="line_number", value=lambda o: o.line_number),
+        Column(name="symbol", label="Symbol", sort_field="symbol", value=lambda o: o.symbol),
+        Column(name="side", label="Side", sort_field="side", value=lambda o: o.side),
+        Column(name="qty", label="Quantity", sort_field="qty", value=lambda o: o.qty, kind="number", is_decimal=True),
+        Column(name="order_type", label="Type", sort_field="order_type", value=lambda o: o.order_type),
+        Column(
+            name="submission_state", label="Sending", sort_field="submission_state", value=lambda o: o.submission_state
+        ),
+        Column(name="status", label="At Alpaca", sort_field="status", value=lambda o: o.status),
+        Column(
+            name="filled_qty",
+            label="Filled",
+            sort_field="filled_qty",
+            value=lambda o: o.filled_qty,
+            kind="number",
+            is_decimal=True,
+        ),
+        Column(
+            name="filled_avg_price",
+            label="Average (USD)",
+            sort_field="filled_avg_price",
+            value=lambda o: o.filled_avg_price,
+            kind="number",
+            is_decimal=True,
+        ),
+        Column(name="refusal", label="Outcome", value=lambda o: o.refusal),
+        Column(name="notional", value=lambda o: o.notional),
+        Column(name="limit_price", value=lambda o: o.limit_price),
+        Column(name="stop_price", value=lambda o: o.stop_price),
+        Column(name="client_order_id", value=lambda o: o.client_order_id),
+        Column(name="broker_order_id", value=lambda o: o.broker_order_id),
+    ),
+)
+
+
+def listed_batches(account: Account, params: QueryDict) -> "QuerySet[Batch]":
+    """Return the batches that ?state= and ?q= (part of the file's name) leave."""
+    batches = Batch.objects.filter(account=account)
+    if state := params.get("state"):
+        batches = batches.filter(state=state)
+    if part := params.get("q", "").strip():
+        batches = batches.filter(name__icontains=part)
+    return batches.annotate(order_count=Count("orders"))
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How many orders of a batch are in which state of sending, and how many can still fill at Alpaca."""
+
+    counts: tuple[tuple[str, int], ...]
+    settled: int
+    total: int
+    working: int
+
+    @property
+    def is_moving(self) -> bool:
+        return self.settled < self.total or self.working > 0
+
+
+def progress_of(batch: Batch) -> Progress:
+    pairs = batch.orders.order_by().values_list("submission_state").annotate(number=Count("pk"))
+    found = Counter(dict(pairs))
+    counts = tuple((state.value, found[state.value]) for state in SubmissionState if found[state.value])
+    settled = sum(number for state, number in counts if state in SETTLED)
+    return Progress(counts, settled, sum(found.values()), batch.orders.not_terminal_at_broker().count())
+
+
+def default_schedule(account: Account, now: datetime) -> datetime:
+    """The usual hour in New York of the next trading day, as far as the last read of Alpaca's clock tells it."""
+    planned = next_time(settings.DEFAULT_SEND_TIME, now=now)
+    while planned.astimezone(NEW_YORK).weekday() >= 5:
+        planned = next_time(settings.DEFAULT_SEND_TIME, now=planned)
+    snapshot = account.snapshots.order_by("-read_at").first()
+    opens = snapshot.next_open.astimezone(NEW_YORK) if snapshot and snapshot.next_open else None
+    if opens and not snapshot_is_old(opens, now) and opens.date() > planned.astimezone(NEW_YORK).date():
+        planned = datetime.combine(opens.date(), time.fromisoformat(settings.DEFAULT_SEND_TIME), tzinfo=NEW_YORK)
+    return planned
+
+
+def snapshot_is_old(opens: datetime, now: datetime) -> bool:
+    """An opening more than a week away is no holiday but another calendar, such as a test's."""
+    return not timedelta(0) < opens - now < timedelta(days=7)

@@ -1,0 +1,179 @@
+"""The batch pages: upload and preview, record and release, progress, halt."""
+
+from datetime import datetime
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from broker.errors import BrokerError
+from broker.models import Account
+from orders import batch_pages as pages
+from orders.account_choice import chosen_account, show_account
+from orders.checking import CheckedBatch, check_batch
+from orders.errors import OrdersError
+from orders.forms import BatchUpload, HaltForm, ReleaseForm, UploadForm
+from orders.halting import halt_batch
+from orders.models import Batch
+from orders.recording import record_batch
+from orders.releasing import release_batch
+from ui.htmx import redirect_to, render_page
+from ui.tables import wants_csv
+from work.queue import enqueue_once
+
+
+@require_GET
+def batch_list(request: HttpRequest) -> HttpResponseBase:
+    batches = pages.listed_batches(chosen_account(request), request.GET)
+    if wants_csv(request.GET):
+        return pages.BATCHES.csv("batches", batches, request.GET)
+    context = {"listing": pages.BATCHES.show(batches, request.GET), "states": Batch.State.choices}
+    return render_page(request, "orders/batch_list.html", "orders/_batches.html", context)
+
+
+@require_GET
+def batch(request: HttpRequest, batch_id: int) -> HttpResponseBase:
+    batch = _batch(request, batch_id)
+    if wants_csv(request.GET):
+        return pages.LINES.csv(f"batch-{batch.pk}", batch.orders.all(), request.GET)
+    return _show_batch(request, batch, HaltForm())
+
+
+def _show_batch(request: HttpRequest, batch: Batch, form: HaltForm, *, status: int = 200) -> HttpResponse:
+    orders = batch.orders.defer("raw")
+    context = {
+        "batch": batch,
+        "progress": pages.progress_of(batch),
+        "listing": pages.LINES.show(orders, request.GET, page_size=200),
+        "form": form,
+        "can_halt": batch.state in {Batch.State.SCHEDULED, Batch.State.RELEASED},
+    }
+    return render_page(request, "orders/batch.html", "orders/_batch.html", context, status=status)
+
+
+def _batch(request: HttpRequest, batch_id: int) -> Batch:
+    batch = get_object_or_404(Batch.objects.select_related("account"), pk=batch_id)
+    show_account(request, batch.account)
+    return batch
+
+
+# --- Upload, preview, confirm ---------------------------------------------------------------------------------
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@permission_required("orders.submit_batch", raise_exception=True)
+def upload(request: HttpRequest) -> HttpResponse:
+    """Check a file and show what it would do. Nothing is recorded here."""
+    form = UploadForm(request.POST or None, request.FILES or None)
+    if not form.is_valid():
+        return _ask_for_file(request, form, status=422 if form.is_bound else 200)
+    account, now = chosen_account(request), timezone.now()
+    file = form.cleaned_data["file"]
+    uploaded = BatchUpload(file.name, file.read(), account.slug)
+    release = ReleaseForm(now=now, initial={"scheduled_for": pages.default_schedule(account, now)})
+    return _check(request, account, uploaded, release, now)
+
+
+def _check(
+    request: HttpRequest, account: Account, uploaded: BatchUpload, release: ReleaseForm, now: datetime
+) -> HttpResponse:
+    try:
+        checked = check_batch(account=account, data=uploaded.data, filename=uploaded.name, now=now)
+    except BrokerError as error:
+        return _cannot_check(request, error)
+    return _preview(request, uploaded, checked, release)
+
+
+def _ask_for_file(request: HttpRequest, form: UploadForm, *, status: int = 200, **more: Any) -> HttpResponse:
+    return render(request, "orders/batch_upload.html", {"form": form, **more}, status=status)
+
+
+def _cannot_check(request: HttpRequest, error: BrokerError) -> HttpResponse:
+    return _ask_for_file(request, UploadForm(), status=503, failure=str(error))
+
+
+def _preview(
+    request: HttpRequest, uploaded: BatchUpload, checked: CheckedBatch, release: ReleaseForm, *, status: int = 0
+) -> HttpResponse:
+    context = {
+        "checked": checked,
+        "release": release,
+        "signed": uploaded.signed() if checked.is_usable else "",
+        "buys": sum(1 for line in checked.lines if line.side == "buy"),
+        "sells": sum(1 for line in checked.lines if line.side == "sell"),
+        "bad_lines": {error.line for error in checked.errors if error.line is not None},
+        "form": UploadForm(),
+    }
+    return render(request, "orders/batch_preview.html", context, status=status or (200 if checked.is_usable else 422))
+
+
+@require_POST
+@permission_required("orders.submit_batch", raise_exception=True)
+def confirm(request: HttpRequest) -> HttpResponse:
+    """Check the previewed file again, then record it, and release it now or at its time."""
+    account, now, actor = chosen_account(request), timezone.now(), request.user.get_username()
+    uploaded = BatchUpload.read(request.POST.get("file", ""))
+    if uploaded is None or uploaded.account != account.slug:
+        messages.error(request, "Nothing was recorded: the preview is too old or not whole. Upload the file again.")
+        return redirect("orders:batch-upload")
+    release = ReleaseForm(request.POST, now=now)
+    try:
+        checked = check_batch(account=account, data=uploaded.data, filename=uploaded.name, now=now)
+    except BrokerError as error:
+        return _cannot_check(request, error)
+    if not checked.is_usable or not release.is_valid():
+        return _preview(request, uploaded, checked, release, status=422)
+    try:
+        batch = record_batch(account=account, checked=checked, actor=actor, now=now, scheduled_for=release.moment)
+    except OrdersError as error:
+        messages.error(request, f"Nothing was recorded. {error}")
+        return redirect("orders:batch-upload")
+    if release.moment is None:
+        _release(request, batch, now)
+    return redirect(batch)
+
+
+# --- Release and halt -----------------------------------------------------------------------------------------
+
+
+def _release(request: HttpRequest, batch: Batch, now: datetime) -> None:
+    if release_batch(batch=batch, actor=request.user.get_username(), now=now):
+        enqueue_once(f"execute:{batch.pk}", "orders.tasks.execute_batch_task", batch.pk, now=now)
+        messages.success(request, f"Batch {batch.pk} is released: its orders leave now.")
+    else:
+        batch.refresh_from_db()
+        messages.info(request, f"Batch {batch.pk} is {batch.get_state_display().lower()} already.")
+
+
+@require_POST
+@permission_required("orders.submit_batch", raise_exception=True)
+def release(request: HttpRequest, batch_id: int) -> HttpResponse:
+    batch = _batch(request, batch_id)
+    _release(request, batch, timezone.now())
+    return redirect_to(request, batch)
+
+
+@require_POST
+@permission_required("orders.halt_batch", raise_exception=True)
+def halt(request: HttpRequest, batch_id: int) -> HttpResponse:
+    batch = _batch(request, batch_id)
+    form = HaltForm(request.POST)
+    if not form.is_valid():
+        return _show_batch(request, batch, form, status=422)
+    try:
+        denied = halt_batch(
+            batch=batch,
+            actor=request.user.get_username(),
+            reason=form.cleaned_data["reason"],
+            now=timezone.now(),
+        )
+    except OrdersError as error:
+        messages.warning(request, str(error))
+    else:
+        messages.success(request, f"Batch {batch.pk} is halted: {denied} orders were not sent. What is sent goes on.")
+    return redirect_to(request, batch)

@@ -1,0 +1,88 @@
+"""What people send to the batch pages."""
+
+import base64
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.core import signing
+from django.core.files.uploadedfile import UploadedFile
+
+SALT = "orders.batch"
+#: How long a preview may lie before it is confirmed: prices and buying power have moved on after that.
+PREVIEW_SECONDS = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class BatchUpload:
+    """A file as it was uploaded, which travels through the preview in the page itself, signed."""
+
+    name: str
+    data: bytes
+    account: str
+
+    def signed(self) -> str:
+        text = base64.b64encode(self.data).decode()
+        return signing.dumps([self.name, text, self.account], salt=SALT, compress=True)
+
+    @classmethod
+    def read(cls, signed: str) -> "BatchUpload | None":
+        """None when it is not ours, was changed, or is too old."""
+        try:
+            name, text, account = signing.loads(signed, salt=SALT, max_age=PREVIEW_SECONDS)
+        except (signing.BadSignature, ValueError, TypeError):
+            return None
+        return cls(name, base64.b64decode(text), account)
+
+
+class UploadForm(forms.Form):
+    file = forms.FileField(
+        label="CSV or JSON file",
+        allow_empty_file=True,  # the check says what is expected in it
+        help_text="A header row with symbol, side, qty or notional; also order_type, time_in_force and prices.",
+        widget=forms.FileInput(attrs={"accept": ".csv,.json,text/csv,application/json"}),
+    )
+
+    def clean_file(self) -> "UploadedFile[Any]":
+        file: UploadedFile[Any] = self.cleaned_data["file"]
+        if file.size is None or file.size > settings.BATCH_FILE_MAX_BYTES:
+            raise forms.ValidationError(f"Expected a file of at most {settings.BATCH_FILE_MAX_BYTES:,} bytes.")
+        return file
+
+
+class ReleaseForm(forms.Form):
+    """When the batch is sent. The time is New York's, which is this installation's time zone."""
+
+    when = forms.ChoiceField(choices=(("now", "Send now"), ("scheduled", "Send at a set time")), initial="now")
+    scheduled_for = forms.DateTimeField(
+        label="Time in New York",
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local", "step": "60"}, format="%Y-%m-%dT%H:%M"),
+        input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"],
+    )
+
+    def __init__(self, *args: Any, now: datetime, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.now = now
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        at = cleaned.get("scheduled_for")
+        if cleaned.get("when") == "scheduled" and "scheduled_for" not in self.errors:
+            if at is None:
+                self.add_error("scheduled_for", "Expected a day and a time, found nothing.")
+            elif at <= self.now:
+                self.add_error("scheduled_for", "Expected a time that is still to come.")
+        return cleaned
+
+    @property
+    def moment(self) -> datetime | None:
+        """None: now."""
+        at: datetime | None = self.cleaned_data["scheduled_for"]
+        return at if self.cleaned_data["when"] == "scheduled" else None
+
+
+class HaltForm(forms.Form):
+    reason = forms.CharField(label="Why", max_length=300, widget=forms.TextInput(attrs={"autocomplete": "off"}))
