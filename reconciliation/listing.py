@@ -55,7 +55,9 @@ def listed_runs(account: Account, params: QueryDict) -> "QuerySet[Run]":
         runs = runs.filter(state=state)
     if trigger := params.get("trigger"):
         runs = runs.filter(trigger=trigger)
-    seen = Drift.objects.filter(account=account, first_run__lte=OuterRef("pk"), last_run__gte=OuterRef("pk"))
+    seen = Drift.objects.filter(
+        account=account, first_seen_at__lte=OuterRef("finished_at"), last_seen_at__gte=OuterRef("finished_at")
+    )
     return runs.annotate(causes=_counted(seen.filter(cause=None)), followers=_counted(seen.exclude(cause=None)))
 
 

@@ -81,8 +81,12 @@ CAUSES_SHOWN = 200
 
 
 def _causes(run: Run) -> list[Drift]:
-    """What the run showed: seen first in it or before, and last in it or after."""
-    seen = Drift.objects.filter(account=run.account, first_run__lte=run.pk, last_run__gte=run.pk)
+    """What the run showed: seen first in it or before, and last in it or after. A run's drifts bear its own time."""
+    if run.finished_at is None:
+        return []
+    seen = Drift.objects.filter(
+        account=run.account, first_seen_at__lte=run.finished_at, last_seen_at__gte=run.finished_at
+    )
     followers = Prefetch("consequences", seen.defer("evidence").order_by("pk"))
     return list(seen.roots().select_related("fix").defer("evidence").prefetch_related(followers)[:CAUSES_SHOWN])
 
