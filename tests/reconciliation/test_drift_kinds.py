@@ -271,3 +271,14 @@ def test_riddle_is_read_in_full_once(account: Account) -> None:
     rebuild_positions(account=account, symbols={"NVDA"}, now=timezone.now())
     assert [reconcile(account).is_full for _ in range(2)] == [True, False]
     assert kinds(account) == {"position_database_only": []}
+
+
+def test_open_drift_keeps_its_order_in_the_window(account: Account, sim: SimAccount, settings: LazySettings) -> None:
+    settings.CURSOR_OVERLAP_HOURS = 0
+    raw = placed(sim, type="limit", limit_price="1.00", wait="new")
+    sim.api("DELETE", f"/v2/orders/{raw['id']}")
+    sim.wait_for_status(raw["client_order_id"], "canceled")
+    for _ in range(3):
+        assert reconcile(account).state == Run.State.DRIFT
+    assert kinds(account) == {"external_order": []}
+    assert_repaired(account, sim)
