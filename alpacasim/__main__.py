@@ -41,19 +41,25 @@ def main(arguments: list[str] | None = None) -> int:
         return _refuse(f"alpacasim serves loopback only: {options.host} is not one of {', '.join(LOOPBACK)}.")
     try:
         document = _read_scenario(options.scenario)
-        with contextlib.closing(bind(options.host, options.port)) as listener:
-            _serve(options, document, listener)
+        listener = bind(options.host, options.port)
     except ScenarioError as error:
         return _refuse(str(error))
-    except sqlite3.Error as error:
-        return _refuse(f"The state file {options.state} cannot be used: {error}.")
     except (OSError, OverflowError) as error:
         return _refuse(_why_not_bound(error, options.port))
+    with contextlib.closing(listener):
+        try:
+            simulator = _make_simulator(options)
+            _begin(simulator, document, options.state)
+        except (OSError, sqlite3.Error) as error:
+            return _refuse(f"The state file {options.state} cannot be used: {error}.")
+        except ScenarioError as error:
+            return _refuse(f"The scenario {options.scenario} cannot be loaded: {error}")
+        _serve(simulator, options, listener)
     return 0
 
 
-def _serve(options: argparse.Namespace, document: dict[str, Any] | None, listener: socket.socket) -> None:
-    simulator = Simulator(
+def _make_simulator(options: argparse.Namespace) -> Simulator:
+    return Simulator(
         state=options.state,
         latency_ms=options.latency_ms,
         rate_limit=options.rate_limit,
@@ -61,10 +67,9 @@ def _serve(options: argparse.Namespace, document: dict[str, Any] | None, listene
         seed=options.seed,
         fill_delay_ms=options.fill_delay_ms,
     )
-    try:
-        _begin(simulator, document, options.state)
-    except ScenarioError as error:
-        raise ScenarioError(f"The scenario {options.scenario} cannot be loaded: {error}") from error
+
+
+def _serve(simulator: Simulator, options: argparse.Namespace, listener: socket.socket) -> None:
     server = make_server(simulator)
     # Before the line that says it is ready: whoever reads it may end the process at once.
     server.heed_signals()

@@ -24,13 +24,15 @@ class Scheduler:
         return self._heap[0][0] if self._heap else None
 
     def run_due(self) -> bool:
-        """Runs what is due now; steps added meanwhile wait for the next call."""
-        due = []
-        while self._heap and self._heap[0][0] <= self.now():
-            due.append(heapq.heappop(self._heap)[2])
-        for step in due:
-            step()
-        return bool(due)
+        """Runs what is due now; steps added meanwhile wait for the next call.
+
+        A step leaves the heap only when its turn comes: one that fails takes no other with it.
+        """
+        now, limit, ran = self.now(), next(self._ticket), False
+        while self._heap and self._heap[0][0] <= now and self._heap[0][1] < limit:
+            ran = True
+            heapq.heappop(self._heap)[2]()
+        return ran
 
     def clear(self) -> None:
         self._heap.clear()

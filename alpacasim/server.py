@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import logging
 import signal
 import socket
 import threading
@@ -27,6 +28,8 @@ from .simulator import Simulator
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 TICK_SECONDS = 0.25
+
+logger = logging.getLogger(__name__)
 
 
 # uvicorn's types are not followed in this project, so its class is untyped here.
@@ -88,10 +91,14 @@ async def drive(simulator: Simulator) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(added.wait(), max(due - scheduler.now(), 0))
         added.clear()
-        simulator.run_due()
-        if scheduler.now() >= next_tick:
-            simulator.tick()
-            next_tick = scheduler.now() + TICK_SECONDS
+        try:
+            simulator.run_due()
+            if scheduler.now() >= next_tick:
+                next_tick = scheduler.now() + TICK_SECONDS
+                simulator.tick()
+        except Exception:
+            # A full disk, say: the market must not stand still for ever because of one bad moment.
+            logger.exception("the simulator could not take a step")
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -52,28 +52,30 @@ class Store:
         return self._db is None or self._db.execute("SELECT 1 FROM objects LIMIT 1").fetchone() is None
 
     def save(self, venue: Venue) -> None:
-        """Writes what changed since the last call, in one transaction."""
-        rows = [row for account in venue.accounts.values() for row in _changed(account)]
-        rows += self._changed_venue(venue)
-        erased = list(venue.erased)
+        """Writes what changed since the last call, in one transaction; what fails is tried again with the next."""
+        if self._db is not None:
+            rows = [row for account in venue.accounts.values() for row in _changed(account)]
+            state = {kind: _dump(state) for kind, state in venue_state(venue).items()}
+            rows += [(_VENUE, kind, "", text) for kind, text in state.items() if self._saved_venue.get(kind) != text]
+            if rows or venue.erased:
+                self._write(self._db, rows, venue.erased)
+                self._saved_venue = state
         venue.erased.clear()
-        if self._db is None or not (rows or erased):
-            return
-        self._db.execute("BEGIN IMMEDIATE")
-        self._db.executemany("DELETE FROM objects WHERE key_id = ?", [(key,) for key in erased])
-        self._db.executemany(_UPSERT, [row for row in rows if row[3] is not None])
-        gone = [row[:3] for row in rows if row[3] is None]
-        self._db.executemany("DELETE FROM objects WHERE (key_id, kind, id) = (?, ?, ?)", gone)
-        self._db.execute("COMMIT")
+        for account in venue.accounts.values():
+            account.dirty.clear()
 
-    def _changed_venue(self, venue: Venue) -> list[Row]:
-        rows: list[Row] = []
-        for kind, state in venue_state(venue).items():
-            text = _dump(state)
-            if self._saved_venue.get(kind) != text:
-                self._saved_venue[kind] = text
-                rows.append((_VENUE, kind, "", text))
-        return rows
+    @staticmethod
+    def _write(db: sqlite3.Connection, rows: list[Row], erased: set[str]) -> None:
+        gone = [row[:3] for row in rows if row[3] is None]
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            db.executemany("DELETE FROM objects WHERE key_id = ?", [(key,) for key in erased])
+            db.executemany(_UPSERT, [row for row in rows if row[3] is not None])
+            db.executemany("DELETE FROM objects WHERE (key_id, kind, id) = (?, ?, ?)", gone)
+            db.execute("COMMIT")
+        except sqlite3.Error:
+            db.execute("ROLLBACK")
+            raise
 
     def load(self, venue: Venue) -> None:
         with without_collector():
@@ -126,11 +128,10 @@ def restore(account: Account, kind: str, documents: Iterable[dict[str, Any]]) ->
 
 
 def _changed(account: Account) -> list[Row]:
-    rows: list[Row] = []
-    for (kind, object_id), item in account.dirty.items():
-        rows.append((account.key_id, kind, object_id, None if item is None else _dump(item.to_state())))
-    account.dirty.clear()
-    return rows
+    return [
+        (account.key_id, kind, object_id, None if item is None else _dump(item.to_state()))
+        for (kind, object_id), item in account.dirty.items()
+    ]
 
 
 def venue_state(venue: Venue) -> dict[str, Any]:

@@ -108,6 +108,13 @@ def test_a_scenario_that_cannot_be_loaded_is_told(tmp_path: Path, content: str |
     assert refused("--port", 0, "--scenario", path).startswith(f"The scenario {path} ")
 
 
+def test_a_state_file_that_is_no_database_is_told_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("not a database, " * 100)
+    assert refused("--port", 0, "--state", path).startswith(f"The state file {path} cannot be used: ")
+    assert path.read_text() == "not a database, " * 100
+
+
 def test_every_answered_order_survives_a_kill(start: Callable[..., Process], tmp_path: Path) -> None:
     options = ("--state", tmp_path / "state.db", "--fill-delay-ms", 20)
     process = start(*options)
