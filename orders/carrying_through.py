@@ -16,6 +16,8 @@ from orders.settling import settle_orders
 
 #: How long an outcome that does not come is waited for, counted from the last order that moved.
 PATIENCE_SECONDS = 45.0
+#: Longer for orders that wait by appointment, as after a 429: Alpaca's window is a minute.
+APPOINTMENT_PATIENCE_SECONDS = 150.0
 _PAUSE_SECONDS = 0.25
 
 
@@ -46,14 +48,13 @@ def carry_through(
     patience: float = PATIENCE_SECONDS,
 ) -> Progress:
     """Send, settle and finish the batch; return early when nothing moves any more, or sending is halted."""
-    told = ""
-    deadline = time.monotonic() + patience
+    told, moved_at = "", time.monotonic()
 
     def look() -> None:
-        nonlocal told, deadline
+        nonlocal told, moved_at
         progress = progress_of(batch.pk)
         if str(progress) != told:
-            told, deadline = str(progress), time.monotonic() + patience
+            told, moved_at = str(progress), time.monotonic()
             tell(progress)
 
     while True:
@@ -61,9 +62,14 @@ def carry_through(
         settle_orders(account_id=batch.account_id, now=clock())
         look()
         batch.refresh_from_db()
-        if batch.finished_at is not None or time.monotonic() > deadline or _waits_for_a_person(batch):
+        limit = max(patience, APPOINTMENT_PATIENCE_SECONDS) if _has_appointment(batch, clock()) else patience
+        if batch.finished_at is not None or time.monotonic() > moved_at + limit or _waits_for_a_person(batch):
             return progress_of(batch.pk)
         time.sleep(_PAUSE_SECONDS)
+
+
+def _has_appointment(batch: Batch, now: datetime) -> bool:
+    return batch.orders.filter(submission_state=SubmissionState.RECORDED, not_before__gt=now).exists()
 
 
 def _waits_for_a_person(batch: Batch) -> bool:

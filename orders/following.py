@@ -61,7 +61,7 @@ def follow_closely(
     ).order_by("pk")
     for count, pause in enumerate(_PAUSES):
         sleep(pause)
-        orders = list(confirmed)
+        orders = list(confirmed.all())  # asked anew each time
         if not orders or (count and not any(map(_is_moving, orders))):
             return
         if not look(account=account, orders=orders, now=clock()):

@@ -1,12 +1,14 @@
 """Release batches: from then on their orders may be sent."""
 
 import logging
+from contextlib import suppress
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
 from audit import journal
+from orders.errors import WrongState
 from orders.halting import halt_batch
 from orders.models import Batch
 
@@ -45,8 +47,13 @@ def release_due_batches(*, now: datetime) -> None:
         if now - planned <= RELEASE_WITHIN:
             release_batch(batch=batch, actor="system:schedule", now=now)
         else:
-            late = f"It was to be released {planned.astimezone(NEW_YORK):%-d %b %H:%M} New York time"
-            halt_batch(batch=batch, actor="system:schedule", reason=f"{late}, but nothing was running.", now=now)
+            with suppress(WrongState):  # another process was quicker
+                halt_batch(batch=batch, actor="system:schedule", reason=_lateness(planned), now=now)
+
+
+def _lateness(planned: datetime) -> str:
+    at = planned.astimezone(NEW_YORK)
+    return f"It was to be released {at:%-d %b %H:%M} New York time, but nothing was running."
 
 
 def next_time(wall_clock: str, *, now: datetime) -> datetime:

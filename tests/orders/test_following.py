@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from orders.following import MAX_CALLS, follow_orders
+from orders.following import follow_orders
 from orders.models import Fill, Order
 from orders.sending import execute_batch
 from tests.factories import NOW, make_order
@@ -59,7 +59,7 @@ def test_a_cancel_from_outside_is_booked(sim, sim_account):
 
 @pytest.mark.usefixtures("high_price")
 def test_many_young_orders_cost_a_list(sim, sim_account):
-    batch = release(sim_account, many(20))
+    batch = release(sim_account, many(10))
     execute_batch(batch_id=batch.pk, now=timezone.now())
     sim.price("AAPL", "99")
     for order in batch.orders.all():
@@ -69,12 +69,13 @@ def test_many_young_orders_cost_a_list(sim, sim_account):
     after = len(sim.requests("GET", "/v2/orders")) + len(sim.requests("GET", "/v2/account/activities"))
     assert after - before <= 4
     assert set(batch.orders.values_list("is_booked", flat=True)) == {True}
-    assert Fill.objects.count() == 20
+    assert Fill.objects.count() == 10
 
 
 @pytest.mark.usefixtures("high_price")
-def test_a_pass_has_a_bounded_number_of_requests(sim, sim_account):
-    batch = release(sim_account, many(MAX_CALLS + 10))
+def test_a_pass_has_a_bounded_number_of_requests(sim, sim_account, monkeypatch):
+    monkeypatch.setattr("orders.following.MAX_CALLS", 8)
+    batch = release(sim_account, many(11))
     execute_batch(batch_id=batch.pk, now=timezone.now())
     # Old ones that are no longer in the list of the open orders must be asked for one by one.
     Order.objects.update(confirmed_at=timezone.now() - timedelta(hours=2), followed_at=None)
@@ -85,7 +86,7 @@ def test_a_pass_has_a_bounded_number_of_requests(sim, sim_account):
     while batch.orders.filter(is_booked=False).exists():
         before = len(sim.requests())
         follow(sim_account, minutes=6 * passes)
-        assert len(sim.requests()) - before <= MAX_CALLS + 1
+        assert len(sim.requests()) - before <= 8
         passes += 1
         assert passes < 4
     assert passes == 2
@@ -98,6 +99,17 @@ def test_an_unreachable_broker_changes_nothing(sim, sim_account, settings):
     settings.ALPACA_BASE_URL = "http://127.0.0.1:9"
     follow(sim_account, seconds=3)
     assert only_order(batch).status == "new"
+
+
+def test_a_market_order_is_asked_for_until_it_is_booked_and_no_longer(sim, sim_account):
+    batch = release(sim_account)
+    execute_batch(batch_id=batch.pk, now=timezone.now())
+    order = only_order(batch)
+    assert order.is_booked
+    states = [r for r in sim.requests("GET") if r["path"].endswith(order.broker_order_id)]
+    fills = sim.requests("GET", "/v2/account/activities/FILL")
+    assert 1 <= len(states) <= 3
+    assert len(fills) == 1
 
 
 def test_only_linked_orders_that_are_not_booked_are_followed():

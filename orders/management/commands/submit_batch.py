@@ -74,11 +74,20 @@ class Command(BaseCommand):
             self._say(f"batch {batch.pk}: to be sent {at:%a %-d %b %Y %H:%M} New York time, by the worker")
             self._print(options, account, batch, checked)
             return 0
-        release_batch(batch=batch, actor=actor, now=now)
-        progress = carry_through(batch=batch, clock=timezone.now, tell=self._say_progress)
-        batch.refresh_from_db()
+        status = self._carry_through(batch, actor)
         self._print(options, account, batch, checked)
-        return self._verdict(batch, progress)
+        return status
+
+    def _carry_through(self, batch: Batch, actor: str) -> int:
+        """From here on the batch is recorded: whatever fails now, the workers go on with it."""
+        try:
+            release_batch(batch=batch, actor=actor, now=timezone.now())
+            progress = carry_through(batch=batch, clock=timezone.now, tell=self._say_progress)
+            batch.refresh_from_db()
+            return self._verdict(batch, progress)
+        except (BrokerError, DatabaseError) as error:
+            self._say(f"batch {batch.pk} is recorded, but was left: {error} The worker goes on with it.")
+            return 1
 
     def _say(self, line: str) -> None:
         self.stderr.write(line, ending="\n")
