@@ -91,11 +91,12 @@ def close_all(call: Call) -> Any:
         rows += [{"symbol": r["id"], "status": r["status"], "body": r["body"]} for r in cancel_every(call)]
     for symbol in sorted(call.account.positions):
         asset, position = call.venue.asset_of(symbol), call.account.positions[symbol]
+        row: dict[str, Any] = {"symbol": symbol.replace("/", "")}
         try:
             order = _close(call, asset, position, abs(position.qty))
-            rows.append({"symbol": symbol, "status": 200, "body": present(call, order, nested=True)})
+            rows.append(row | {"status": 200, "body": present(call, order, nested=True)})
         except VenueError as error:
-            rows.append({"symbol": symbol, "status": error.status, "body": dict(sorted(error.body.items()))})
+            rows.append(row | {"status": error.status, "body": dict(sorted(error.body.items()))})
     return Answer(207, rows)
 
 

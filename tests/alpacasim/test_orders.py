@@ -106,3 +106,39 @@ def test_partial_fills_come_as_two_executions(sim: Sim) -> None:
         ("partial_fill", "5", "5", "5"),
         ("fill", "5", "10", "0"),
     ]
+
+
+def test_a_fill_can_overtake_a_cancel(sim: Sim) -> None:
+    sim.price("AAPL", "100")
+    order = sim.limit(50)
+    sim.wait_status(order["id"], "new")
+    sim.act("config", fill_delay_ms=300)
+    sim.client.cancel_order_by_id(order["id"])
+    sim.act("fill", order_id=order["id"], price="50")
+    assert sim.order(order["id"])["status"] == "filled"
+    sim.act("config", fill_delay_ms=2)
+    later = sim.limit(50)
+    sim.wait_status(later["id"], "new")
+    assert sim.order(order["id"])["canceled_at"] is None
+
+
+def test_two_orders_without_a_client_order_id_are_two_orders(sim: Sim) -> None:
+    first, second = sim.market(), sim.market()
+    assert first["id"] != second["id"]
+    assert first["client_order_id"] != second["client_order_id"]
+    sim.wait_status(second["id"], "filled")
+    sim.wait_status(first["id"], "filled")
+    assert sim.qty_of("AAPL") == "20"
+
+
+def test_average_price_over_several_buys_and_unchanged_by_a_sale(sim: Sim) -> None:
+    for price, qty in (("10", 100), ("12", 50)):
+        sim.price("F", price)
+        sim.buy_filled("F", qty)
+    average = "10.6666666666666667"
+    assert sim.client.get_open_position("F")["avg_entry_price"] == average
+    sim.wait_status(sim.market("F", 30, "sell")["id"], "filled")
+    assert sim.client.get_open_position("F")["avg_entry_price"] == average
+    sim.wait_status(sim.market("F", 120, "sell")["id"], "filled")
+    sim.wait_status(sim.market("F", 5, "sell")["id"], "filled")
+    assert sim.client.get_open_position("F")["avg_entry_price"] == "12"
