@@ -40,7 +40,8 @@
     }
   });
   document.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
+    // The first Escape belongs to the question, not to the form behind it.
+    if (event.key !== "Escape" || document.querySelector("dialog[open]")) return;
     for (const menu of document.querySelectorAll("details.menu[open]")) {
       menu.open = false;
       menu.querySelector("summary").focus();

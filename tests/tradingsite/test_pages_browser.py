@@ -1,0 +1,242 @@
+"""The pages in a real browser: accessible in both themes and on a phone, no console error, refreshing in peace."""
+
+import os
+import shutil
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.utils import timezone
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from broker.models import Account
+from orders.models import Order, OrderEvent
+from positions.models import Position
+from positions.rebuilding import rebuild_position
+from tests.conftest import PASSWORD
+from tests.factories import make_account, make_adjustment, make_batch, make_fill, make_order
+from tests.tradingsite.test_pages import make_drift, make_snapshot
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(CHROMIUM is None, reason="no system Chromium"),
+]
+SIZES = {"light": (1440, 900), "dark": (1440, 900), "phone": (360, 740), "wide": (2560, 1200)}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    # Playwright's loop runs in this thread, and Django refuses the ORM beside a running loop unless told so.
+    before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield running
+        running.close()
+    if before is None:
+        del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+    else:
+        os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = before
+
+
+@pytest.fixture
+def record(people):
+    """An account with something in every corner: a drift, an estimate, an unconfirmed order, a batch under way."""
+    account = make_account(notice="Some prices are stand-ins.")
+    now = timezone.now()
+    make_snapshot(account)
+    make_drift(account, "FTNT", dollars="4959")
+    batch = make_batch(account, created_at=now, state="released", released_at=now)
+    make_order(account, symbol="AAPL", batch=batch, submission_state="unconfirmed", unconfirmed_at=now)
+    make_order(account, symbol="TSLA", status="weird_new", batch=batch, submission_state="denied", refusal="Halted.")
+    make_adjustment(account, symbol="FTNT", qty="58", price="86", is_estimated=True)
+    order = make_order(account, symbol="QCOM", qty="74", status="filled", filled_qty="74", raw={"id": "abc"})
+    make_fill(order, qty="74", price="172.305")
+    OrderEvent.objects.create(order=order, at=now, kind="fill", text="Filled 74.", actor="system:follow")
+    for symbol in ("FTNT", "QCOM"):
+        rebuild_position(account=account, symbol=symbol, now=now)
+    Position.objects.filter(symbol="QCOM").update(last_price="170.00", last_price_at=now)
+    return account
+
+
+class Reader:
+    """A person at a browser. Every console message above a note fails the test."""
+
+    def __init__(self, browser: Browser, base: str, *, look: str = "light", **context):
+        width, height = SIZES[look]
+        scheme = "dark" if look == "dark" else "light"
+        self.base = base
+        self.complaints: list[str] = []
+        viewport = {"width": width, "height": height}
+        self.context = browser.new_context(viewport=viewport, color_scheme=scheme, **context)
+        self.page: Page = self.context.new_page()
+        self.page.on("console", self._note)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _note(self, message):
+        if message.type in {"error", "warning"}:
+            self.complaints.append(message.text)
+
+    def log_in(self, name: str) -> "Reader":
+        self.open("/accounts/login/")
+        self.page.get_by_label("Username").fill(name)
+        self.page.get_by_label("Password").fill(PASSWORD)
+        self.page.get_by_role("button", name="Log in").click()
+        expect(self.page.get_by_role("heading", level=1, name="Overview")).to_be_visible()
+        return self
+
+    def open(self, path: str) -> Page:
+        self.page.goto(self.base + path)
+        return self.page
+
+    def grave_findings(self) -> list[str]:
+        findings = Axe().run(self.page).response["violations"]
+        return [
+            f"{finding['id']}: {finding['nodes'][0]['html']}"
+            for finding in findings
+            if finding["impact"] in {"serious", "critical"}
+        ]
+
+
+@pytest.fixture
+def reader(browser, live_server):
+    readers = []
+
+    def make(**options):
+        readers.append(Reader(browser, live_server.url, **options))
+        return readers[-1]
+
+    yield make
+    for one in readers:
+        one.context.close()
+    assert [complaint for one in readers for complaint in one.complaints] == []
+
+
+def pages_of_the_record() -> list[str]:
+    rows = (Order.objects.get(symbol="QCOM"), Position.objects.get(symbol="QCOM"))
+    paths = ["/", "/positions/", "/orders/", "/audit/", "/system/", "/orders/?symbol=NOPE"]
+    return [*paths, *(row.get_absolute_url() for row in rows)]
+
+
+@pytest.mark.parametrize("look", ["light", "dark"])
+def test_every_page_is_accessible(reader, record, look):
+    person = reader(look=look)
+    person.open("/accounts/login/")
+    assert person.grave_findings() == []
+    person.log_in("admin")
+    for path in pages_of_the_record():
+        person.open(path)
+        assert person.grave_findings() == [], path
+
+
+@pytest.mark.parametrize("look", ["phone", "wide"])
+def test_every_page_fits_the_screen(reader, record, look):
+    person = reader(look=look).log_in("admin")
+    for path in pages_of_the_record():
+        page = person.open(path)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path} is wider than the screen"
+
+
+def test_a_region_refreshes_itself_and_keeps_the_focus(reader, record):
+    page = reader().log_in("trader").open("/positions/")
+    link = page.locator("#positions a", has_text="QCOM")
+    link.focus()
+    expect(page.locator("#positions")).not_to_contain_text("+999.00")
+    Position.objects.filter(symbol="QCOM").update(realized_pl="999")
+    expect(page.locator("#positions")).to_contain_text("+999.00", timeout=15000)
+    expect(link).to_be_focused()
+
+
+def test_a_paused_page_asks_for_nothing_until_it_is_live_again(reader, record):
+    page = reader().log_in("trader").open("/positions/")
+    page.clock.install(time=timezone.now())
+    page.reload()
+    page.get_by_role("button", name="Live").click()
+    expect(page.get_by_role("button", name="Paused")).to_have_attribute("aria-pressed", "true")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.clock.run_for(12000)
+    assert asked == []
+    page.get_by_role("button", name="Paused").click()
+    with page.expect_request("**/positions/", timeout=15000):
+        page.clock.run_for(6000)
+
+
+def test_figures_that_are_not_refreshed_turn_amber_and_say_their_age(reader, record):
+    person = reader()
+    page = person.log_in("trader").open("/positions/")
+    page.clock.install(time=timezone.now())
+    page.reload()
+    page.get_by_role("button", name="Live").click()
+    page.clock.run_for(25000)
+    expect(page.locator("#stale-note")).to_contain_text("Refreshing is paused. Figures are")
+    expect(page.locator("#positions")).to_have_class("stack is-stale")
+
+
+def test_filters_sort_and_pages_change_the_address_and_back_returns(reader, record):
+    page = reader().log_in("trader").open("/orders/")
+    page.get_by_label("Symbol or part of an id").fill("qcom")
+    expect(page.locator("#orders tbody tr")).to_have_count(1)
+    assert "q=qcom" in page.url
+    page.locator("#orders thead").get_by_role("link", name="Quantity").click()
+    expect(page.locator("#orders th[aria-sort=descending]")).to_have_text("Quantity")
+    assert "q=qcom" in page.url
+    assert "sort=-qty" in page.url
+    page.go_back()
+    expect(page.get_by_role("heading", level=1, name="Orders")).to_be_visible()
+
+
+def test_the_kill_switch_asks_first_and_escape_does_nothing(reader, record):
+    page = reader().log_in("ops").open("/positions/")
+    page.locator("#kill-switch > summary").click()
+    page.get_by_label("Why").fill("Strange fills")
+    page.get_by_role("button", name="Stop sending").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Stop all sending for Sim (SIM)?")
+    expect(dialog).to_contain_text("Orders already at Alpaca are not canceled.")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    assert not Account.objects.get(slug="sim").sending_halted
+    page.get_by_role("button", name="Stop sending").click()
+    page.get_by_role("dialog").get_by_role("button", name="Stop sending").click()
+    expect(page.get_by_role("alert")).to_contain_text("Sending is halted for Sim.")
+    assert Account.objects.get(slug="sim").sending_halted
+
+
+def test_the_theme_is_kept(reader, record):
+    page = reader().log_in("trader").open("/")
+    for theme in ("light", "dark"):
+        page.locator("[data-theme-toggle]").click()
+        expect(page.locator("html")).to_have_attribute("data-theme", theme)
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(231, 236, 243)"
+
+
+def test_after_log_out_elsewhere_a_refresh_leads_to_the_log_in(reader, record):
+    person = reader()
+    page = person.log_in("trader").open("/orders/")
+    person.context.clear_cookies()
+    page.wait_for_url("**/accounts/login/?next=**", timeout=15000)
+    assert page.url.endswith("next=%2Forders%2F")
+
+
+def test_everything_works_without_javascript(reader, record):
+    person = reader(java_script_enabled=False)
+    page = person.log_in("ops").open("/orders/")
+    page.get_by_label("Symbol", exact=True).fill("QCOM")
+    page.get_by_role("button", name="Filter").click()
+    expect(page.locator("#orders tbody tr")).to_have_count(1)
+    page.locator("#kill-switch > summary").click()
+    page.get_by_label("Why").fill("No script")
+    page.get_by_role("button", name="Stop sending").click()
+    expect(page.get_by_role("alert")).to_contain_text("No script")
+
+
+def test_keyboard_reaches_the_content_first(reader, record):
+    page = reader().log_in("trader").open("/positions/")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#main")).to_be_focused()
