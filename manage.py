@@ -22,6 +22,11 @@ def main() -> int:
         if "--traceback" in sys.argv:
             raise
         return _refuse(f"The database cannot be used: {str(error).strip()}.")
+    except BrokenPipeError:  # whoever read our output has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

@@ -25,6 +25,8 @@ FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
 #: Whoever ran this long is well: its next death counts as the first.
 _WELL_AFTER_SECONDS = 10.0
 _STEP_SECONDS = 0.1
+#: Some senders signal the process and its group: that is one wish to stop. A later one is impatience.
+_SAME_SIGNAL_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ class Supervisor:
         self._register = register
         self._announce = announce
         self._children: dict[str, Child] = {}
-        self._signals = 0
+        self._must_stop_since: float | None = None
+        self._must_hurry = False
         self._handlers: dict[int, object] = {}
 
     def __enter__(self) -> Self:
@@ -86,11 +89,15 @@ class Supervisor:
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal() itself returned
 
     def _note_signal(self, _number: int, _frame: FrameType | None) -> None:
-        self._signals += 1
+        now = time.monotonic()
+        if self._must_stop_since is None:
+            self._must_stop_since = now
+        elif now - self._must_stop_since > _SAME_SIGNAL_SECONDS:
+            self._must_hurry = True
 
     @property
     def must_stop(self) -> bool:
-        return self._signals > 0
+        return self._must_stop_since is not None
 
     def start(self, program: Program) -> Child:
         child = self._children.setdefault(program.name, Child(program))
@@ -140,7 +147,7 @@ class Supervisor:
         if child.process is None:
             return
         deadline = time.monotonic() + child.program.grace
-        while child.is_running and time.monotonic() < deadline and self._signals < 2:
+        while child.is_running and time.monotonic() < deadline and not self._must_hurry:
             time.sleep(0.05)
         if child.is_running:
             self._announce(f"{child.program.name} did not end in time and is killed")
