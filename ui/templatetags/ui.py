@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from django import template
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
@@ -146,9 +147,9 @@ def badge(word: str, label: str = "", tone: str = "") -> SafeString:
 
 
 @register.simple_tag(takes_context=True)
-def nav_link(context: template.Context, label: str, href: str, icon_name: str) -> SafeString:
+def nav_link(context: template.Context, label: str, to: str, icon_name: str) -> SafeString:
     """One entry of the main menu; it knows whether it leads to where the reader is."""
-    path = context["request"].path
+    href, path = reverse(to), context["request"].path
     is_here = path == href or (href != "/" and path.startswith(href))
     current = format_html(' aria-current="{}"', "page" if path == href else "true") if is_here else ""
     return format_html('<a class="nav-link" href="{}"{}>{}<span>{}</span></a>', href, current, icon(icon_name), label)
