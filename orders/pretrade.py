@@ -158,7 +158,7 @@ def _judge_dollars(lines: Sequence[Line], facts: Facts, findings: _Findings) -> 
         message = f"expected buys of at most ${_money(account.max_batch_notional)} in a batch, found ${_money(bought)}"
         findings.refuse(None, "", message)
     if unpriced:
-        text = "No price is known for {}: the dollar limits and the buying power could not be checked for it."
+        text = "No price is known for {}: dollar limits and buying power could not be checked."
         findings.warnings.append(text.format(_listed(unpriced)))
     return bought
 

@@ -128,7 +128,7 @@ def test_market_orders_are_priced_by_the_position_held_or_warned_of():
     assert "found $600.00" in errors([line(qty="30")], given)[0][2]
     [warning] = review([line(symbol="F", qty="30")], given).warnings
     assert warning == (
-        "No price is known for F: the dollar limits and the buying power could not be checked for it."
+        "No price is known for F: dollar limits and buying power could not be checked."
     )  # fmt: skip
 
 

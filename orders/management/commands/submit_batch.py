@@ -104,7 +104,7 @@ class Command(BaseCommand):
 
     def _end_unrecorded(self, account: Account, checked: CheckedBatch, options: dict[str, Any]) -> int:
         if checked.errors:
-            self._say(f"{checked.name} cannot be used ({len(checked.errors)} errors): nothing was recorded.")
+            self._say(f"{checked.name} cannot be used, {len(checked.errors)} found wrong: nothing was recorded.")
         else:
             self._say(f"{checked.name} can be used: {len(checked.lines)} orders. Nothing was recorded.")
         self._print(options, account, None, checked)
