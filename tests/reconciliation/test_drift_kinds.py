@@ -282,3 +282,16 @@ def test_open_drift_keeps_its_order_in_the_window(account: Account, sim: SimAcco
         assert reconcile(account).state == Run.State.DRIFT
     assert kinds(account) == {"external_order": []}
     assert_repaired(account, sim)
+
+
+def test_order_whose_fills_alpaca_does_not_list_yet_is_not_copied(account: Account, sim: SimAccount) -> None:
+    placed(sim, client_order_id="ts-1")
+    sim.fault("empty_list", "GET", "/v2/account/activities", times=None)
+    assert reconcile(account).state == Run.State.DRIFT
+    assert set(kinds(account)) == {"our_order_unlinked", "position_broker_only"}
+    # Copying it without its fills would be a lie, and guessing a position from it another.
+    assert not Fix.objects.exists()
+    sim.clear_faults()
+    assert reconcile(account).state == Run.State.DRIFT
+    assert kinds(account) == {"our_order_unlinked": ["position_broker_only"]}
+    assert_repaired(account, sim)
