@@ -18,7 +18,6 @@ def require_database() -> None:
     connection = connections[DEFAULT_DB_ALIAS]
     executor = MigrationExecutor(connection)
     missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    connection.close()
     if missing:
         raise refusal("The database is not up to date. Run `python manage.py migrate` first.")
 

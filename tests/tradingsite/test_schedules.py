@@ -1,0 +1,67 @@
+"""The declared schedules and their rows."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+from django_q.models import Schedule
+
+from tradingsite.schedules import PREFIX, sync_schedules
+from work import leases
+
+pytestmark = pytest.mark.django_db
+CLOSE = PREFIX + "reconcile at the close"
+
+
+def test_declared_schedules_are_made_once():
+    assert sync_schedules() == 1
+    assert sync_schedules() == 0
+    schedule = Schedule.objects.get(name=CLOSE)
+    assert schedule.func == "reconciliation.tasks.reconcile_at_close"
+
+
+def test_the_next_run_is_at_the_close_in_new_york():
+    sync_schedules()
+    next_run = Schedule.objects.get(name=CLOSE).next_run
+    assert next_run > timezone.now()
+    local = next_run.astimezone(ZoneInfo("America/New_York"))
+    assert (local.hour, local.minute) == (16, 0)
+    assert local.weekday() < 5
+
+
+def test_a_changed_row_is_set_right_again():
+    sync_schedules()
+    Schedule.objects.filter(name=CLOSE).update(cron="0 3 * * *", next_run=datetime(2030, 1, 1, tzinfo=ZoneInfo("UTC")))
+    assert sync_schedules() == 1
+    schedule = Schedule.objects.get(name=CLOSE)
+    assert schedule.cron == "0 16 * * 1-5"
+    assert schedule.next_run.year < 2030
+
+
+def test_what_is_no_longer_declared_goes_and_other_peoples_rows_stay():
+    Schedule.objects.create(name=PREFIX + "old", func="x.y", schedule_type=Schedule.DAILY)
+    Schedule.objects.create(name="mine", func="x.y", schedule_type=Schedule.DAILY)
+    sync_schedules()
+    assert set(Schedule.objects.values_list("name", flat=True)) == {CLOSE, "mine"}
+
+
+def test_while_another_process_does_it_nothing_is_doubled():
+    leases.take("sync-schedules", seconds=30, now=timezone.now(), holder="elsewhere:1:0.00")
+    assert sync_schedules() == 0
+    assert not Schedule.objects.exists()
+
+
+def test_the_command_says_what_it_did(capsys):
+    call_command("sync_schedules")
+    call_command("sync_schedules")
+    assert capsys.readouterr().out == "1 schedules changed.\nThe schedules are as declared.\n"
+
+
+def test_the_declared_functions_exist():
+    from pydoc import locate
+
+    from tradingsite.schedules import TIMETABLES
+
+    assert all(callable(locate(timetable.function)) for timetable in TIMETABLES)

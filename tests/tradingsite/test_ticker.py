@@ -1,0 +1,118 @@
+"""The ticker's steps, one by one: what it queues, what it gives back, what it survives."""
+
+import logging
+import time
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+from django.db import OperationalError
+from django.utils import timezone
+from django_q.models import OrmQ
+
+from tradingsite.ticker import Ticker
+from work import leases
+from work.heartbeat import beat, last_beat
+from work.holders import this_process
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def due(monkeypatch):
+    """Due work that does what the test wants."""
+    calls: list[Exception | None] = []
+
+    def queue_due_work(_now: object) -> int:
+        outcome = calls.pop(0) if calls else None
+        if outcome:
+            raise outcome
+        return 0
+
+    monkeypatch.setattr("tradingsite.ticker.queue_due_work", queue_due_work)
+    monkeypatch.setattr("tradingsite.ticker.connection.close", lambda: None)
+    return calls
+
+
+def delivery(*, locked_for: float) -> OrmQ:
+    return OrmQ.objects.create(key="trading", payload="x", lock=timezone.now() + timedelta(seconds=locked_for))
+
+
+def test_a_tick_beats_and_queues_one_heartbeat(due):
+    ticker = Ticker()
+    assert ticker._tick()
+    assert ticker._tick()
+    assert last_beat("ticker") is not None
+    assert [row.name() for row in OrmQ.objects.all()] == ["heartbeat"]
+
+
+def test_the_pulse_sees_heartbeats_and_who_holds_leases(due):
+    ticker = Ticker()
+    ticker._tick()
+    first = ticker.pulse
+    beat("worker", now=timezone.now())
+    leases.take("execute:1", seconds=60, now=timezone.now())
+    ticker._tick()
+    assert first
+    assert ticker.pulse
+    assert ticker.pulse.executed_at > first.executed_at
+    assert ticker.pulse.acknowledged_at == first.acknowledged_at
+    assert ticker.pulse.lease_holders == {int(this_process().split(":")[1])}
+
+
+def test_what_a_dead_cluster_had_in_hand_is_delivered_again(due):
+    held, waiting = delivery(locked_for=settings.Q_CLUSTER["retry"] - 5), delivery(locked_for=-5)
+    ticker = Ticker()
+    ticker.cluster_died()
+    ticker._tick()
+    held.refresh_from_db()
+    waiting.refresh_from_db()
+    assert held.lock <= timezone.now()
+    assert waiting.lock < held.lock
+
+
+def test_what_the_next_cluster_took_meanwhile_stays_its_own(due):
+    ticker = Ticker()
+    ticker.cluster_died()
+    taken = delivery(locked_for=settings.Q_CLUSTER["retry"] + 1)
+    ticker._tick()
+    taken.refresh_from_db()
+    assert taken.lock > timezone.now()
+
+
+def test_a_delivery_that_kills_one_cluster_after_the_other_is_dropped(due, caplog):
+    deadly, harmless = delivery(locked_for=100), delivery(locked_for=-100)
+    ticker = Ticker()
+    for _ in range(3):
+        OrmQ.objects.filter(pk=deadly.pk).update(lock=timezone.now() + timedelta(seconds=100))
+        ticker.cluster_died()
+        ticker._tick()
+    assert not OrmQ.objects.filter(pk=deadly.pk).exists()
+    assert OrmQ.objects.filter(pk=harmless.pk).exists()
+    assert "1 tasks saw 3 clusters die" in caplog.text
+
+
+def test_a_locked_database_is_said_once_and_survived(due, caplog):
+    caplog.set_level(logging.WARNING)
+    due += [OperationalError("database is locked"), OperationalError("database is locked"), None]
+    ticker = Ticker()
+    assert [ticker._tick() for _ in range(3)] == [False, False, True]
+    said = [record.message for record in caplog.records]
+    assert said == ["ticker: OperationalError: database is locked; trying again", "ticker: works again"]
+
+
+def test_a_fault_in_the_due_work_does_not_end_the_heartbeats(due, caplog):
+    due += [ZeroDivisionError("a fault")]
+    ticker = Ticker()
+    assert ticker._tick()
+    assert "ZeroDivisionError: a fault" in caplog.text
+    assert ticker.pulse
+
+
+def test_the_thread_ends_when_told(due):
+    ticker = Ticker()
+    ticker.start()
+    began = time.monotonic()
+    ticker.stop()
+    assert not ticker.is_alive()
+    assert time.monotonic() - began < 3
