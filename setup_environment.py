@@ -5,6 +5,7 @@ installed; while it matches, nothing is done and nothing is printed.
 """
 
 import hashlib
+import importlib.util
 import os
 import subprocess
 import sys
@@ -28,6 +29,12 @@ def main() -> int:
         return _refuse(f"Python 3.11 or newer is needed, {found} was found. Try: make {wanted} PYTHON=python3.12")
     if _is_installed(wanted):
         return 0
+    if importlib.util.find_spec("ensurepip") is None:
+        version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        return _refuse(
+            "This Python came without ensurepip, so it cannot make an environment. "
+            f"On Debian and Ubuntu: apt install python{version}-venv"
+        )
     started = time.monotonic()
     try:
         _install(wanted)
