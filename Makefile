@@ -40,7 +40,7 @@ lint: setup  ## Check style, types, imports, templates, migrations and deploymen
 	@$(MAKE) --no-print-directory typecheck
 	@$(BIN)/lint-imports
 	@$(BIN)/python -W error manage.py makemigrations --check --dry-run
-	@DJANGO_CHECK_DEPLOY=1 SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(60))') \
+	@SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(60))') \
 		DEBUG=0 HTTPS=1 ALLOWED_HOSTS=example.test $(BIN)/python -W error manage.py check --deploy --fail-level WARNING
 
 format: setup  ## Format Python and templates

@@ -6,6 +6,6 @@ import tempfile
 os.environ.setdefault("DATA_DIR", tempfile.mkdtemp(prefix="tradingsite-tests-"))
 os.environ["ALPACA_ENV"] = "sim"
 
-from tradingsite.settings import *  # noqa: E402, F403
+from tradingsite.settings import *  # noqa: F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

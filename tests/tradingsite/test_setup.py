@@ -4,6 +4,7 @@ import importlib.util
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ def setup(tmp_path, monkeypatch):
     spec = importlib.util.spec_from_file_location("setup_environment", ROOT / "setup_environment.py")
     assert spec
     assert spec.loader
-    module = importlib.util.module_from_spec(spec)
+    module: Any = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     module.ENVIRONMENT = tmp_path / ".venv"
     module.PYTHON = module.ENVIRONMENT / "bin" / "python"
