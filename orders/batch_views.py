@@ -44,7 +44,7 @@ def batch(request: HttpRequest, batch_id: int) -> HttpResponseBase:
     return _show_batch(request, batch, HaltForm())
 
 
-def _show_batch(request: HttpRequest, batch: Batch, form: HaltForm, *, status: int = 200) -> HttpResponse:
+def _show_batch(request: HttpRequest, batch: Batch, form: HaltForm) -> HttpResponse:
     orders = batch.orders.defer("raw")
     context = {
         "batch": batch,
@@ -53,7 +53,7 @@ def _show_batch(request: HttpRequest, batch: Batch, form: HaltForm, *, status: i
         "form": form,
         "can_halt": batch.state in {Batch.State.SCHEDULED, Batch.State.RELEASED},
     }
-    return render_page(request, "orders/batch.html", "orders/_batch.html", context, status=status)
+    return render_page(request, "orders/batch.html", "orders/_batch_answer.html", context)
 
 
 def _batch(request: HttpRequest, batch_id: int) -> Batch:
@@ -69,9 +69,9 @@ def _batch(request: HttpRequest, batch_id: int) -> Batch:
 @permission_required("orders.submit_batch", raise_exception=True)
 def upload(request: HttpRequest) -> HttpResponse:
     """Check a file and show what it would do. Nothing is recorded here."""
-    form = UploadForm(request.POST or None, request.FILES or None)
+    form = UploadForm(request.POST, request.FILES) if request.method == "POST" else UploadForm()
     if not form.is_valid():
-        return _ask_for_file(request, form, status=422 if form.is_bound else 200)
+        return _ask_for_file(request, form)
     account, now = chosen_account(request), timezone.now()
     file = form.cleaned_data["file"]
     uploaded = BatchUpload(file.name, file.read(), account.slug)
@@ -89,17 +89,15 @@ def _check(
     return _preview(request, uploaded, checked, release)
 
 
-def _ask_for_file(request: HttpRequest, form: UploadForm, *, status: int = 200, **more: Any) -> HttpResponse:
-    return render(request, "orders/batch_upload.html", {"form": form, **more}, status=status)
+def _ask_for_file(request: HttpRequest, form: UploadForm, **more: Any) -> HttpResponse:
+    return render(request, "orders/batch_upload.html", {"form": form, **more})
 
 
 def _cannot_check(request: HttpRequest, error: BrokerError) -> HttpResponse:
-    return _ask_for_file(request, UploadForm(), status=503, failure=str(error))
+    return _ask_for_file(request, UploadForm(), failure=str(error))
 
 
-def _preview(
-    request: HttpRequest, uploaded: BatchUpload, checked: CheckedBatch, release: ReleaseForm, *, status: int = 0
-) -> HttpResponse:
+def _preview(request: HttpRequest, uploaded: BatchUpload, checked: CheckedBatch, release: ReleaseForm) -> HttpResponse:
     context = {
         "checked": checked,
         "release": release,
@@ -109,7 +107,7 @@ def _preview(
         "bad_lines": {error.line for error in checked.errors if error.line is not None},
         "form": UploadForm(),
     }
-    return render(request, "orders/batch_preview.html", context, status=status or (200 if checked.is_usable else 422))
+    return render(request, "orders/batch_preview.html", context)
 
 
 @require_POST
@@ -127,7 +125,7 @@ def confirm(request: HttpRequest) -> HttpResponse:
     except BrokerError as error:
         return _cannot_check(request, error)
     if not checked.is_usable or not release.is_valid():
-        return _preview(request, uploaded, checked, release, status=422)
+        return _preview(request, uploaded, checked, release)
     try:
         batch = record_batch(account=account, checked=checked, actor=actor, now=now, scheduled_for=release.moment)
     except OrdersError as error:
@@ -164,7 +162,7 @@ def halt(request: HttpRequest, batch_id: int) -> HttpResponse:
     batch = _batch(request, batch_id)
     form = HaltForm(request.POST)
     if not form.is_valid():
-        return _show_batch(request, batch, form, status=422)
+        return _show_batch(request, batch, form)
     try:
         denied = halt_batch(
             batch=batch,

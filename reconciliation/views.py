@@ -46,12 +46,12 @@ def _board_context(request: HttpRequest, path: str, **more: Any) -> dict[str, An
     return {"board": board, "board_href": path, "shown": write_shown(board.proposed), **more}
 
 
-def _board_again(request: HttpRequest, *, status: int = 200) -> HttpResponse:
+def _board_again(request: HttpRequest) -> HttpResponse:
     """After an act: the board as it is now, in place for htmx and by redirect for everybody else."""
     path = pages.board_path(request)
     if not wants_fragment(request):
         return redirect(path)
-    return render(request, BOARD[1], _board_context(request, path, has_acted=True), status=status)
+    return render(request, BOARD[1], _board_context(request, path, has_acted=True))
 
 
 @require_POST
@@ -94,7 +94,7 @@ def _ask_before_approving(
         "count": asked.count,
         "is_wrong": asked.is_confirmed,
     }
-    return render(request, "reconciliation/approve.html", context, status=422 if asked.is_confirmed else 200)
+    return render(request, "reconciliation/approve.html", context)
 
 
 def _approve(request: HttpRequest, account: Account, asked: ApprovalRequest, fixes: list[Fix]) -> HttpResponse:
@@ -104,7 +104,7 @@ def _approve(request: HttpRequest, account: Account, asked: ApprovalRequest, fix
         approved = approve_fixes(fixes=fixes, actor=request.user.get_username(), now=now, fingerprints=shown)
     except FixRefused as error:
         messages.error(request, f"Nothing was approved. {error} This is the picture as it is now.")
-        return _board_again(request, status=422)
+        return _board_again(request)
     if approved:
         enqueue_once(f"apply:{account.pk}", "reconciliation.tasks.apply_approved_task", account.pk, now=now)
         messages.success(request, pages.approved_sentence(approved))
@@ -119,7 +119,7 @@ def ignore(request: HttpRequest, drift_id: int) -> HttpResponse:
     now = timezone.now()
     drift = get_object_or_404(Drift.objects.roots().select_related("account"), pk=drift_id)
     show_account(request, drift.account)
-    form = IgnoreForm(request.POST or None, now=now)
+    form = IgnoreForm(request.POST if request.method == "POST" else None, now=now)
     if form.is_valid():
         try:
             ignore_drift(
@@ -135,7 +135,7 @@ def ignore(request: HttpRequest, drift_id: int) -> HttpResponse:
             messages.success(request, f"Ignored until the end of {form.cleaned_data['until']}: {drift.sentence}")
             return redirect("reconciliation:index")
     context = {"form": form, "drift": drift, "consequences": drift.consequences.open()}
-    return render(request, "reconciliation/ignore.html", context, status=422 if form.errors else 200)
+    return render(request, "reconciliation/ignore.html", context)
 
 
 @require_GET
@@ -181,7 +181,7 @@ def undo(request: HttpRequest, fix_id: int) -> HttpResponse:
     form = UndoForm(request.POST)
     if not form.is_valid():
         context = {**pages.fix_context(fix, all_fields=False), "form": form}
-        return render(request, "reconciliation/fix.html", context, status=422)
+        return render(request, "reconciliation/fix.html", context)
     try:
         undo_fix(fix=fix, actor=actor, now=now, reason=form.cleaned_data["reason"])
     except FixRefused as error:

@@ -1,0 +1,285 @@
+"""The batch pages: a bad file names line and field and records nothing; a good one is shown before it is recorded."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+from django.conf import LazySettings
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.utils import timezone
+from django_q.models import OrmQ
+
+from audit.models import AuditEntry
+from broker.models import Account, AccountSnapshot
+from orders.batch_pages import default_schedule
+from orders.forms import BatchUpload
+from orders.models import Batch, Order
+from tests.factories import make_account, make_batch, make_order
+from tests.simulation import SimAccount
+
+LIST, UPLOAD, CONFIRM = "/batches/", "/batches/new/", "/batches/confirm/"
+GOOD = b"symbol,side,qty,order_type,limit_price\nAAPL,buy,10,limit,150.25\nMSFT,buy,2,market,\n"
+BAD = b"symbol,side,qty\nAAPL,buy,10\nMSFT,bye,ten\n"
+HTMX = {"HX-Request": "true"}
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def ops(client: Client, people: SimpleNamespace) -> Client:
+    client.force_login(people.ops)
+    return client
+
+
+@pytest.fixture
+def trader(people: SimpleNamespace) -> Client:
+    client = Client()
+    client.force_login(people.trader)
+    return client
+
+
+def upload(client: Client, data: bytes, name: str = "orders.csv"):
+    return client.post(UPLOAD, {"file": SimpleUploadedFile(name, data)})
+
+
+def signed_in(text: str) -> str:
+    found = re.search(r'name="file" value="([^"]+)"', text)
+    assert found, "the preview carries no file"
+    return found.group(1)
+
+
+def page(client: Client, path: str, **options) -> str:
+    response = client.get(path, **options)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+# --- Who may do what ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [LIST, UPLOAD, "/batches/1/"])
+def test_the_logged_out_are_sent_to_log_in(client: Client, path: str) -> None:
+    assert client.get(path)["Location"].startswith("/accounts/login/")
+
+
+def test_a_trader_sees_batches_and_may_not_touch_them(trader: Client) -> None:
+    batch = make_batch(scheduled_for=timezone.now())
+    assert "Upload a batch" not in page(trader, LIST)
+    text = page(trader, f"/batches/{batch.pk}/")
+    assert "Release now" not in text
+    assert "Halt</" not in text
+    assert trader.get(UPLOAD).status_code == 403
+    for path in (UPLOAD, CONFIRM, f"/batches/{batch.pk}/release/", f"/batches/{batch.pk}/halt/"):
+        assert trader.post(path, {"reason": "because"}).status_code == 403
+    batch.refresh_from_db()
+    assert batch.state == "scheduled"
+
+
+# --- Upload and preview ---------------------------------------------------------------------------------------
+
+
+def test_a_bad_file_names_line_and_field_and_records_nothing(ops: Client, sim_account: Account) -> None:
+    text = upload(ops, BAD).content.decode()
+    rows = re.findall(r'<td class="number">(\d+|file)</td><td>([^<]*)</td><td>([^<]*)</td>', text)
+    assert [(line, field) for line, field, _message in rows] == [("3", "side"), ("3", "qty")]
+    assert "expected a number such as 12.5" in text
+    assert 'name="file" value=' not in text, "there is nothing to confirm"
+    assert not Batch.objects.exists()
+    assert not AuditEntry.objects.exists()
+
+
+@pytest.mark.parametrize("data", [b"", b"\x00\xff\xfe", b"[", b"not a header\n"])
+def test_a_file_that_is_no_batch_is_explained(ops: Client, sim_account: Account, data: bytes) -> None:
+    text = upload(ops, data).content.decode()
+    assert "nothing of this file is recorded" in text
+    assert "expected" in text
+
+
+def test_no_file_at_all_is_said(ops: Client, sim_account: Account) -> None:
+    assert b"field-error" in ops.post(UPLOAD, {}).content
+
+
+def test_a_file_that_is_too_large_is_refused(ops: Client, sim_account: Account, settings: LazySettings) -> None:
+    settings.BATCH_FILE_MAX_BYTES = 50
+    assert b"Expected a file of at most 50 bytes." in upload(ops, GOOD).content
+
+
+def test_a_good_file_is_shown_and_not_recorded(ops: Client, sim_account: Account) -> None:
+    text = upload(ops, GOOD).content.decode()
+    assert "$1,502.50" in text
+    assert "No price is known for MSFT" in text
+    assert "AAPL" in text
+    assert 'value="now" checked' in text
+    assert re.search(r'name="scheduled_for" value="\d{4}-\d\d-\d\dT08:00"', text)
+    assert not Batch.objects.exists()
+
+
+def test_an_unknown_symbol_is_found_at_alpaca(ops: Client, sim_account: Account) -> None:
+    text = upload(ops, b"symbol,side,qty\nNOSUCH,buy,1\n").content.decode()
+    assert "expected a symbol that Alpaca knows" in text
+    assert not Batch.objects.exists()
+
+
+def test_a_file_is_not_recorded_when_alpaca_cannot_be_asked(
+    ops: Client, sim_account: Account, settings: LazySettings
+) -> None:
+    signed = signed_in(upload(ops, GOOD).content.decode())
+    settings.ALPACA_BASE_URL = "http://127.0.0.1:9"
+    settings.BROKER_CONNECT_TIMEOUT = 0.2
+    for answer in (upload(ops, GOOD), ops.post(CONFIRM, {"file": signed, "when": "now"})):
+        assert b"could not be checked, so nothing was recorded" in answer.content
+    assert not Batch.objects.exists()
+
+
+# --- Confirm --------------------------------------------------------------------------------------------------
+
+
+def test_confirming_records_and_releases_and_queues(ops: Client, sim_account: Account) -> None:
+    signed = signed_in(upload(ops, GOOD).content.decode())
+    answer = ops.post(CONFIRM, {"file": signed, "when": "now"})
+    batch = Batch.objects.get()
+    assert answer["Location"] == batch.get_absolute_url()
+    assert (batch.state, batch.created_by, batch.name) == ("released", "ops", "orders.csv")
+    assert Order.objects.filter(batch=batch, submission_state="recorded").count() == 2
+    assert OrmQ.objects.count() == 1
+    assert list(AuditEntry.objects.order_by("pk").values_list("action", flat=True)) == [
+        "batch.recorded",
+        "batch.released",
+    ]
+
+
+def test_confirming_twice_records_once(ops: Client, sim_account: Account) -> None:
+    signed = signed_in(upload(ops, GOOD).content.decode())
+    ops.post(CONFIRM, {"file": signed, "when": "now"})
+    answer = ops.post(CONFIRM, {"file": signed, "when": "now"})
+    assert "those of batch" in answer.content.decode()
+    assert Batch.objects.count() == 1
+
+
+def test_a_batch_may_wait_for_its_time(ops: Client, sim_account: Account) -> None:
+    signed = signed_in(upload(ops, GOOD).content.decode())
+    ops.post(CONFIRM, {"file": signed, "when": "scheduled", "scheduled_for": "2090-01-03T08:00"})
+    batch = Batch.objects.get()
+    assert batch.state == "scheduled"
+    assert batch.scheduled_for == datetime(2090, 1, 3, 13, 0, tzinfo=UTC), "08:00 in New York"
+    assert not OrmQ.objects.exists()
+    ops.post(f"/batches/{batch.pk}/release/")
+    batch.refresh_from_db()
+    assert batch.state == "released"
+    assert b"is released already" in ops.post(f"/batches/{batch.pk}/release/", follow=True).content
+
+
+@pytest.mark.parametrize("at", ["", "tomorrow", "2020-01-01T08:00"])
+def test_a_time_that_cannot_be_is_explained(ops: Client, sim_account: Account, at: str) -> None:
+    signed = signed_in(upload(ops, GOOD).content.decode())
+    answer = ops.post(CONFIRM, {"file": signed, "when": "scheduled", "scheduled_for": at})
+    assert b"field-error" in answer.content
+    assert not Batch.objects.exists()
+
+
+@pytest.mark.parametrize("signed", ["", "nonsense", "eyJhIjoxfQ:1:forged"])
+def test_what_was_not_previewed_is_not_recorded(ops: Client, sim_account: Account, signed: str) -> None:
+    answer = ops.post(CONFIRM, {"file": signed, "when": "now"}, follow=True)
+    assert b"Nothing was recorded" in answer.content
+    assert not Batch.objects.exists()
+
+
+def test_a_preview_for_another_account_is_not_recorded_here(ops: Client, sim_account: Account) -> None:
+    signed = BatchUpload("orders.csv", GOOD, "other").signed()
+    assert b"Nothing was recorded" in ops.post(CONFIRM, {"file": signed, "when": "now"}, follow=True).content
+    assert not Batch.objects.exists()
+
+
+def test_the_usual_time_skips_weekends_and_holidays() -> None:
+    account = make_account()
+    friday = datetime(2025, 11, 7, 20, 0, tzinfo=UTC)
+    assert default_schedule(account, friday) == datetime(2025, 11, 10, 13, 0, tzinfo=UTC)
+    # The day before Thanksgiving, after the close: Alpaca's clock says that it opens on Friday.
+    now = datetime(2025, 11, 26, 22, 0, tzinfo=UTC)
+    money = dict.fromkeys(
+        ("equity", "last_equity", "cash", "buying_power", "long_market_value", "short_market_value"), "0"
+    )
+    AccountSnapshot.objects.create(
+        account=account,
+        read_at=now,
+        market_is_open=False,
+        next_open=datetime(2025, 11, 28, 14, 30, tzinfo=UTC),
+        **money,
+    )
+    assert default_schedule(account, now) == datetime(2025, 11, 28, 13, 0, tzinfo=UTC)
+
+
+# --- One batch ------------------------------------------------------------------------------------------------
+
+
+def test_progress_and_outcome_per_line(ops: Client) -> None:
+    batch = make_batch(state="released", released_at=timezone.now(), warnings=["The market is closed."])
+    make_order(batch=batch, line_number=2, status="filled", filled_qty="10")
+    make_order(batch=batch, line_number=3, submission_state="recorded")
+    make_order(batch=batch, line_number=4, submission_state="rejected", refusal="insufficient buying power")
+    text = page(ops, f"/batches/{batch.pk}/", headers=HTMX)
+    assert "2 of 3" in text
+    assert '<progress id="batch-progress" max="3" value="2">' in text
+    assert "insufficient buying power" in text
+    assert "The market is closed." in text
+    assert 'hx-trigger="every 1s"' in text
+    assert "<html" not in text
+
+
+def test_halting_denies_what_is_unsent(ops: Client) -> None:
+    batch = make_batch(state="released", released_at=timezone.now())
+    order = make_order(batch=batch, submission_state="recorded")
+    path = f"/batches/{batch.pk}/halt/"
+    assert b"field-error" in ops.post(path, {"reason": " "}).content
+    assert b"1 orders were not sent" in ops.post(path, {"reason": "Wrong day"}, follow=True).content
+    batch.refresh_from_db()
+    order.refresh_from_db()
+    assert (batch.state, order.submission_state) == ("halted", "denied")
+    assert b"nothing left to halt" in ops.post(path, {"reason": "Again"}, follow=True).content
+    assert "Halt</" not in page(ops, f"/batches/{batch.pk}/", headers=HTMX)
+
+
+def test_batches_are_listed_filtered_and_exported(ops: Client) -> None:
+    batch = make_batch(name="monday.csv")
+    make_order(batch=batch)
+    make_batch(name="tuesday.csv", state="finished", finished_at=timezone.now() + timedelta(minutes=1))
+    assert "monday.csv" in page(ops, LIST)
+    assert "monday.csv" not in page(ops, f"{LIST}?state=finished")
+    assert "No batches match" in page(ops, f"{LIST}?q=friday")
+    rows = b"".join(ops.get(f"{LIST}?format=csv&sort=batch").streaming_content).decode().splitlines()
+    assert rows[0].startswith("batch,name,state,orders,created_by")
+    assert rows[1].startswith(f"{batch.pk},monday.csv,scheduled,1,ops")
+    lines = b"".join(ops.get(f"/batches/{batch.pk}/?format=csv").streaming_content).decode().splitlines()
+    assert lines[0].startswith("line,symbol,side,qty")
+
+
+def test_empty_lists_say_what_to_do(ops: Client, trader: Client) -> None:
+    assert "Upload a batch" in page(ops, LIST)
+    assert "Batches appear here" in page(trader, LIST)
+
+
+@pytest.mark.parametrize("path", [LIST, "/batches/{batch}/"])
+def test_queries_do_not_grow(ops: Client, path: str, django_assert_max_num_queries) -> None:
+    batch = make_batch()
+    path = path.format(batch=batch.pk)
+    counts = []
+    for number in (2, 30):
+        for _ in range(Order.objects.count(), number):
+            make_order(batch=batch)
+            make_batch()
+        page(ops, path)
+        with django_assert_max_num_queries(40) as seen:
+            page(ops, path)
+        counts.append(len(seen))
+    assert counts[0] == counts[1]
+
+
+def test_a_good_batch_of_the_simulator_is_checked_with_its_positions(
+    ops: Client, sim_account: Account, sim: SimAccount
+) -> None:
+    """What is sold beyond what is held is said before it is recorded."""
+    text = upload(ops, b"symbol,side,qty\nAAPL,sell,1\n").content.decode()
+    assert "More is sold than is held" in text
+    assert not sim.requests("POST", "/v2/orders")

@@ -1,0 +1,483 @@
+"""The reconciliation pages: who sees and may do what, and that nothing is approved but what was shown."""
+
+import re
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from django_q.models import OrmQ, Schedule
+
+from audit.models import AuditEntry
+from broker.models import Account
+from reconciliation.applying import apply_approved
+from reconciliation.models import Drift, Fix, Run
+from tests.conftest import PASSWORD
+from tests.factories import make_account
+from tests.reconciliation.steps import open_books, placed, reconcile
+from tests.simulation import SimAccount
+
+INDEX, APPROVE, START = "/reconciliation/", "/reconciliation/approve/", "/reconciliation/start/"
+HTMX = {"HX-Request": "true"}
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def account(db: None) -> Account:
+    return make_account(name="Simulator")
+
+
+@pytest.fixture
+def ops(client: Client, people: SimpleNamespace) -> Client:
+    client.force_login(people.ops)
+    return client
+
+
+@pytest.fixture
+def trader(people: SimpleNamespace) -> Client:
+    client = Client()
+    client.force_login(people.trader)
+    return client
+
+
+def make_run(account: Account, **fields) -> Run:
+    now = timezone.now()
+    defaults = {
+        "trigger": "demand",
+        "state": "drift",
+        "requested_by": "ops",
+        "requested_at": now,
+        "started_at": now,
+        "finished_at": now,
+        "api_calls": 9,
+        "completeness": {
+            "orders": {"pages": 2, "rows": 512, "last_cursor": "cursor-of-orders"},
+            "positions": {"rows": 20},
+            "window": {"orders_after": None, "activities_after": None, "broker_time": now.isoformat()},
+        },
+    }
+    return Run.objects.create(account=account, **{**defaults, **fields})
+
+
+def make_fix(run: Run, symbol: str, **fields) -> Fix:
+    defaults = {
+        "key": f"our_order_unlinked:{symbol}",
+        "action": "import_order",
+        "is_safe_copy": True,
+        "symbol": symbol,
+        "title": f"Record our order buy 10 {symbol}",
+        "fingerprint": f"{symbol}-as-shown",
+        "plan": [{"op": "import_order", "origin": "backfill", "order": {}, "fills": [{"id": "f"}]}],
+        "before": {"order": {}, "position": {"state": "none", "qty": "0"}},
+        "broker": {"order": {"status": "filled"}, "position": {"state": "open", "qty": "10"}},
+        "after": {
+            "order": {"status": "filled"},
+            "position": {"state": "open", "qty": "10", "avg_entry_price": "100", "total_risk": "80"},
+        },
+        "proposed_at": run.requested_at,
+    }
+    return Fix.objects.create(account=run.account, run=run, **{**defaults, **fields})
+
+
+def make_drift(run: Run, symbol: str, *, fix: Fix | None = None, **fields) -> Drift:
+    defaults = {
+        "key": f"our_order_unlinked:{symbol}",
+        "kind": "our_order_unlinked",
+        "group": "identity",
+        "severity": "high",
+        "symbol": symbol,
+        "sentence": f"Our order to buy 10 {symbol} is not in the database.",
+        "dollars": "1000.25",
+        "local": {},
+        "broker": {},
+        "evidence": {"fills": [{"id": f"activity-{symbol}"}]},
+        "first_seen_at": run.finished_at,
+        "last_seen_at": run.finished_at,
+    }
+    return Drift.objects.create(account=run.account, first_run=run, last_run=run, fix=fix, **{**defaults, **fields})
+
+
+def make_cause(run: Run, symbol: str, **fields) -> Fix:
+    """A cause with its fix and one consequence."""
+    fix = make_fix(run, symbol, **fields)
+    cause = make_drift(run, symbol, fix=fix)
+    make_drift(
+        run,
+        symbol,
+        key=f"position_broker_only:{symbol}",
+        kind="position_broker_only",
+        group="positions",
+        severity="critical",
+        sentence=f"Alpaca holds 10 {symbol}; the database has no position.",
+        cause=cause,
+    )
+    return fix
+
+
+def shown(*fixes: Fix) -> str:
+    return ",".join(f"{fix.pk}:{fix.fingerprint}" for fix in fixes)
+
+
+def page(client: Client, path: str = INDEX, **options) -> str:
+    response = client.get(path, **options)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+# --- Who may do what ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path", [INDEX, "/reconciliation/runs/", "/reconciliation/runs/1/", "/reconciliation/fixes/1/"]
+)
+def test_the_logged_out_are_sent_to_log_in(client: Client, path: str) -> None:
+    assert client.get(path)["Location"].startswith("/accounts/login/")
+
+
+def test_a_trader_sees_everything_and_no_button(trader: Client, account: Account) -> None:
+    run = make_run(account)
+    fix = make_cause(run, "QCOM")
+    make_cause(run, "NVDA", state="verified", approved_at=timezone.now(), approved_by="ops", verification_run=run)
+    for path in (INDEX, "/reconciliation/runs/", f"/reconciliation/runs/{run.pk}/", fix.get_absolute_url()):
+        text = page(trader, path)
+        main = text[text.index('id="main"') : text.index("<footer")]
+        assert 'type="checkbox"' not in main
+        for word in ("Backfill<", 'id="approve', "Ignore…", "Undo</button>", "Reconcile now"):
+            assert word not in main, f"{word} on {path}"
+    assert "Our order to buy 10 QCOM" in page(trader)
+
+
+def test_a_trader_may_do_nothing(trader: Client, account: Account) -> None:
+    fix = make_cause(make_run(account), "QCOM")
+    drift = fix.drifts.get()
+    forms = {
+        START: {},
+        APPROVE: {"only": fix.pk, "shown": shown(fix), "confirmed": "yes"},
+        f"/reconciliation/drifts/{drift.pk}/ignore/": {"reason": "because", "until": "2030-01-01"},
+        f"{fix.get_absolute_url()}undo/": {"reason": "because"},
+    }
+    for path, data in forms.items():
+        assert trader.post(path, data).status_code == 403, path
+    fix.refresh_from_db()
+    assert fix.state == "proposed"
+    assert not AuditEntry.objects.exists()
+
+
+def test_acts_need_a_post_and_a_token(people: SimpleNamespace, account: Account) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(people.ops)
+    assert client.get(APPROVE).status_code == 405
+    assert client.post(START).status_code == 403
+
+
+# --- The board ------------------------------------------------------------------------------------------------
+
+
+def test_it_says_that_nothing_was_compared_yet(ops: Client, account: Account) -> None:
+    text = page(ops)
+    assert "Nothing has been compared yet" in text
+    assert "never checked" in text
+    assert "no worker has been started yet" in text
+
+
+def test_it_shows_verdict_causes_and_what_follows(ops: Client, account: Account) -> None:
+    Schedule.objects.create(
+        func="reconciliation.tasks.reconcile_at_close", next_run=timezone.now() + timedelta(hours=2)
+    )
+    run = make_run(account)
+    make_cause(run, "QCOM")
+    make_cause(run, "NVDA")
+    text = page(ops)
+    assert "<strong>2</strong> causes, <strong>$2,000.50</strong> not in step" in text
+    assert "Alpaca holds 10 QCOM; the database has no position." in text
+    assert 'id="group-critical"' in text, "a cause is as grave as what follows from it"
+    assert "activity-QCOM" in text
+    assert "data-until" in text
+
+
+def test_it_says_why_the_last_read_proves_nothing(ops: Client, account: Account) -> None:
+    make_run(account, state="incomplete", incomplete_reason="Alpaca did not answer.")
+    text = page(ops)
+    assert "proves nothing and changed nothing" in text
+    assert "Alpaca did not answer." in text
+
+
+def test_changed_fields_only_with_a_switch_for_all(ops: Client, account: Account) -> None:
+    sides = {"order": {"status": "filled", "symbol": "QCOM"}}
+    run = make_run(account)
+    fix = make_fix(run, "QCOM", before={"order": {"status": "new", "symbol": "QCOM"}}, broker=sides, after=sides)
+    make_drift(run, "QCOM", fix=fix)
+    changed = page(ops)
+    assert "show all 2 fields" in changed
+    assert '<th scope="row">status</th>' in changed
+    assert '<th scope="row">symbol</th>' not in changed
+    assert '<th scope="row">symbol</th>' in page(ops, f"{INDEX}?fields=all")
+
+
+def test_htmx_gets_the_region_and_others_the_page(ops: Client, account: Account) -> None:
+    make_cause(make_run(account), "QCOM")
+    fragment = page(ops, headers=HTMX)
+    assert fragment.lstrip().startswith("<section")
+    assert "<html" not in fragment
+    assert "csrfmiddlewaretoken" not in fragment, "it would differ each time and defeat 'nothing changed'"
+    assert fragment == page(ops, headers=HTMX)
+    assert "<html" in page(ops)
+
+
+def test_everything_that_acts_by_htmx_works_without(ops: Client, account: Account) -> None:
+    make_cause(make_run(account), "QCOM")
+    text = page(ops)
+    for element in re.findall(r"<(a|button)\b([^>]*hx-(?:get|post)=[^>]*)>", text):
+        tag, attributes = element
+        assert ("href=" in attributes) if tag == "a" else ('type="submit"' in attributes), attributes
+    assert "style=" not in text
+    assert "<script>" not in text
+
+
+@pytest.mark.parametrize("path", [INDEX, "/reconciliation/runs/", "/reconciliation/runs/{run}/"])
+def test_queries_do_not_grow(ops: Client, account: Account, path: str, django_assert_max_num_queries) -> None:
+    run = make_run(account)
+    path = path.format(run=run.pk)
+    counts = []
+    for number in (2, 30):
+        for index in range(Drift.objects.roots().count(), number):
+            make_cause(run, f"S{index}")
+            make_run(account, finished_at=run.finished_at)
+        page(ops, path)  # sessions and content types are warm
+        with django_assert_max_num_queries(60) as seen:
+            page(ops, path)
+        counts.append(len(seen))
+    assert counts[0] == counts[1]
+
+
+# --- Reconcile now --------------------------------------------------------------------------------------------
+
+
+def test_reconcile_now_records_the_wish_and_queues_it(ops: Client, account: Account) -> None:
+    assert ops.post(START)["Location"] == INDEX
+    run = Run.objects.get()
+    assert (run.state, run.trigger, run.requested_by) == ("queued", "demand", "ops")
+    assert OrmQ.objects.count() == 1
+    text = page(ops, headers=HTMX)
+    assert "Waits for a worker" in text
+    assert 'hx-trigger="every 1s"' in text
+
+
+def test_a_second_wish_waits_for_the_first(ops: Client, account: Account) -> None:
+    ops.post(START)
+    answer = ops.post(START, headers=HTMX)
+    assert Run.objects.count() == 1
+    assert b"is under way already" in answer.content
+
+
+def test_progress_of_a_run_is_shown(ops: Client, account: Account) -> None:
+    make_run(account, state="running", finished_at=None, progress={"orders": 1500, "step": "orders"})
+    text = page(ops)
+    assert "Reads orders: 1,500 so far" in text
+    assert "<progress" in text
+
+
+def test_it_says_that_no_worker_is_alive(ops: Client, account: Account) -> None:
+    make_run(account, state="queued", finished_at=None, requested_at=timezone.now() - timedelta(minutes=1))
+    assert "No worker seems to be alive" in page(ops)
+
+
+# --- Approve --------------------------------------------------------------------------------------------------
+
+
+def test_one_click_approves_what_was_shown_and_queues_it(ops: Client, account: Account) -> None:
+    fix = make_cause(make_run(account), "QCOM")
+    answer = ops.post(APPROVE, {"only": fix.pk, "shown": shown(fix), "confirmed": "yes"}, headers=HTMX)
+    fix.refresh_from_db()
+    assert (fix.state, fix.approved_by) == ("approved", "ops")
+    assert b"Approved: Record our order buy 10 QCOM" in answer.content
+    assert b'data-state="approved"' in answer.content
+    assert AuditEntry.objects.get().action == "fix.approved"
+    assert OrmQ.objects.count() == 1
+
+
+def test_without_confirmation_the_consequence_is_shown_first(ops: Client, account: Account) -> None:
+    fix = make_cause(make_run(account), "QCOM")
+    answer = ops.post(APPROVE, {"only": fix.pk, "shown": shown(fix)})
+    text = answer.content.decode()
+    assert "QCOM becomes an open position of 10 at 100.00, risk $80.00." in text
+    fix.refresh_from_db()
+    assert fix.state == "proposed"
+    ops.post(APPROVE, {"scope": "listed", "shown": shown(fix), "confirmed": "yes"})
+    fix.refresh_from_db()
+    assert fix.state == "approved"
+
+
+def test_selected_ones_are_approved(ops: Client, account: Account) -> None:
+    run = make_run(account)
+    first, second, third = (make_cause(run, symbol) for symbol in ("A", "B", "C"))
+    data = {"scope": "selected", "fix": [first.pk, third.pk], "shown": shown(first, second, third), "confirmed": "yes"}
+    ops.post(APPROVE, data)
+    assert set(Fix.objects.filter(state="approved")) == {first, third}
+
+
+def test_selecting_nothing_approves_nothing(ops: Client, account: Account) -> None:
+    fix = make_cause(make_run(account), "QCOM")
+    answer = ops.post(APPROVE, {"scope": "selected", "shown": shown(fix), "confirmed": "yes"}, headers=HTMX)
+    assert b"no fix was selected" in answer.content
+    assert not Fix.objects.filter(state="approved").exists()
+
+
+def test_safe_copies_leave_out_what_needs_judgement(ops: Client, account: Account) -> None:
+    run = make_run(account)
+    safe, unsafe = make_cause(run, "A"), make_cause(run, "B", is_safe_copy=False)
+    text = page(ops)
+    assert 'id="approve-safe"' in text
+    assert 'id="approve-all"' in text
+    ops.post(APPROVE, {"scope": "safe", "shown": shown(safe, unsafe), "confirmed": "yes"})
+    assert list(Fix.objects.filter(state="approved")) == [safe]
+
+
+def test_all_means_all_that_were_shown(ops: Client, account: Account) -> None:
+    run = make_run(account)
+    seen, unseen = make_cause(run, "A"), make_cause(run, "B")
+    ops.post(APPROVE, {"scope": "all", "shown": shown(seen), "confirmed": "yes"})
+    assert list(Fix.objects.filter(state="approved")) == [seen]
+    assert unseen in Fix.objects.filter(state="proposed")
+
+
+def test_many_ask_for_their_number(ops: Client, account: Account) -> None:
+    run = make_run(account)
+    fixes = [make_cause(run, f"S{index}") for index in range(11)]
+    assert "hx-confirm" not in re.search(r'<button[^>]*id="approve-all"[^>]*>', page(ops)).group()
+    listed = ops.post(APPROVE, {"scope": "all", "shown": shown(*fixes)}).content.decode()
+    assert "Type 11 to approve them all" in listed
+    data = {"scope": "listed", "shown": shown(*fixes), "confirmed": "yes"}
+    wrong = ops.post(APPROVE, {**data, "count": "10"})
+    assert b"expected 11, found 10" in wrong.content
+    assert not Fix.objects.filter(state="approved").exists()
+    ops.post(APPROVE, {**data, "count": "11"})
+    assert Fix.objects.filter(state="approved").count() == 11
+
+
+def test_a_picture_that_changed_is_refused_and_shown_anew(ops: Client, account: Account) -> None:
+    run = make_run(account)
+    fix, other = make_cause(run, "QCOM"), make_cause(run, "NVDA")
+    before = shown(fix, other)
+    Fix.objects.filter(pk=fix.pk).update(fingerprint="moved")
+    answer = ops.post(APPROVE, {"scope": "all", "shown": before, "confirmed": "yes"}, headers=HTMX)
+    text = answer.content.decode()
+    assert "Nothing was approved." in text
+    assert "changed since it was shown to you" in text
+    assert f"{fix.pk}:moved" in text, "the new picture can be approved"
+    assert not Fix.objects.filter(state="approved").exists()
+
+
+def test_a_void_fix_is_refused_with_its_reason(ops: Client, account: Account) -> None:
+    fix = make_cause(make_run(account), "QCOM", state="stale", outcome="Alpaca moved.")
+    answer = ops.post(APPROVE, {"only": fix.pk, "shown": shown(fix), "confirmed": "yes"}, follow=True)
+    assert b"is stale. Alpaca moved." in answer.content
+
+
+def test_approving_without_having_seen_is_refused(ops: Client, account: Account) -> None:
+    fix = make_cause(make_run(account), "QCOM")
+    ops.post(APPROVE, {"only": fix.pk, "shown": "nonsense,1:,:2", "confirmed": "yes"})
+    fix.refresh_from_db()
+    assert fix.state == "proposed"
+
+
+def test_approving_twice_is_approving_once(ops: Client, people: SimpleNamespace, account: Account) -> None:
+    fix = make_cause(make_run(account), "QCOM")
+    data = {"only": fix.pk, "shown": shown(fix), "confirmed": "yes"}
+    ops.post(APPROVE, data)
+    second = Client()
+    assert second.login(username=people.admin.username, password=PASSWORD)
+    assert b"nothing was done twice" in second.post(APPROVE, data, follow=True).content
+    fix.refresh_from_db()
+    assert fix.approved_by == "ops"
+    assert AuditEntry.objects.filter(action="fix.approved").count() == 1
+
+
+def test_fixes_of_another_account_are_out_of_reach(ops: Client, account: Account) -> None:
+    fix = make_cause(make_run(make_account("other")), "QCOM")
+    ops.post(APPROVE, {"only": fix.pk, "shown": shown(fix), "confirmed": "yes", "account": account.slug})
+    fix.refresh_from_db()
+    assert fix.state == "proposed"
+
+
+# --- Ignore ---------------------------------------------------------------------------------------------------
+
+
+def test_ignoring_needs_a_reason_and_an_end_to_come(ops: Client, account: Account) -> None:
+    drift = make_cause(make_run(account), "QCOM").drifts.get()
+    path = f"/reconciliation/drifts/{drift.pk}/ignore/"
+    assert "Alpaca holds 10 QCOM" in page(ops, path)
+    for data in ({"reason": "", "until": "2090-01-01"}, {"reason": "why", "until": "2020-01-01"}, {"reason": "why"}):
+        assert b"field-error" in ops.post(path, data).content or b"notice-bad" in ops.post(path, data).content
+    drift.refresh_from_db()
+    assert drift.state == "open"
+
+
+def test_what_is_ignored_leaves_the_sum_and_stays_listed(ops: Client, account: Account) -> None:
+    drift = make_cause(make_run(account), "QCOM").drifts.get()
+    data = {"reason": "A transfer that arrives tomorrow", "until": "2090-01-01"}
+    answer = ops.post(f"/reconciliation/drifts/{drift.pk}/ignore/", data, follow=True)
+    text = answer.content.decode()
+    assert "<strong>0</strong> causes" in text
+    assert "A transfer that arrives tomorrow" in text
+    assert Drift.objects.filter(state="open").count() == 0
+
+
+# --- Runs and fixes -------------------------------------------------------------------------------------------
+
+
+def test_runs_are_listed_filtered_and_exported(ops: Client, account: Account) -> None:
+    run = make_run(account)
+    make_cause(run, "QCOM")
+    make_run(account, state="incomplete", trigger="close", finished_at=timezone.now() + timedelta(minutes=1))
+    text = page(ops, "/reconciliation/runs/")
+    assert "Run 1" in text or f"Run {run.pk}" in text
+    assert "No runs match" in page(ops, "/reconciliation/runs/?state=in_sync")
+    rows = b"".join(ops.get("/reconciliation/runs/?format=csv&sort=run").streaming_content).decode().splitlines()
+    assert rows[0].startswith("run,state,causes,consequences,trigger,requested_by")
+    assert rows[1].startswith(f"{run.pk},drift,1,1,demand,ops")
+    assert len(rows) == 3
+
+
+def test_a_run_shows_its_proof_drift_and_report(ops: Client, account: Account) -> None:
+    run = make_run(account)
+    make_cause(run, "QCOM")
+    text = page(ops, run.get_absolute_url())
+    assert "cursor-of-orders" in text
+    assert "512" in text
+    assert "Our order to buy 10 QCOM" in text
+    assert "What was found" in text
+    assert ops.get(f"{run.get_absolute_url()}?format=md")["Content-Type"].startswith("text/markdown")
+    assert ops.get(f"{run.get_absolute_url()}?format=json").json()["run"] == run.pk
+    assert b"<h1>Reconciliation report" in ops.get(f"{run.get_absolute_url()}?format=html").content
+
+
+def test_what_does_not_exist_is_not_found(ops: Client, account: Account) -> None:
+    for path in ("/reconciliation/runs/99/", "/reconciliation/fixes/99/", "/reconciliation/drifts/99/ignore/"):
+        assert ops.get(path).status_code == 404
+
+
+def test_from_drift_to_receipt_and_back(ops: Client, sim_account: Account, sim: SimAccount) -> None:
+    """The whole way with the simulator: approve on the page, apply, read the receipt, undo."""
+    open_books(sim_account)
+    placed(sim, client_order_id="ts-1", symbol="QCOM")
+    reconcile(sim_account)
+    fix = Fix.objects.get()
+    assert "Backfill: Record our order buy 10 QCOM?" in page(ops)
+    ops.post(APPROVE, {"only": fix.pk, "shown": shown(fix), "confirmed": "yes"})
+    apply_approved(account=sim_account, actor="system:worker")
+    board = page(ops)
+    assert 'data-state="verified"' in board
+    assert "<strong>0</strong> causes, <strong>$0.00</strong> not in step" in board
+    receipt = page(ops, fix.get_absolute_url())
+    assert "Receipt: applied and verified live." in receipt
+    assert "Fills added" in receipt
+    undo = f"{fix.get_absolute_url()}undo/"
+    assert b"field-error" in ops.post(undo, {"reason": " "}).content
+    answer = ops.post(undo, {"reason": "Booked by mistake"}, follow=True).content.decode()
+    assert "Undone: Record our order buy 10 QCOM." in answer
+    assert "Booked by mistake" in answer
+    assert Run.objects.filter(state="queued").count() == 1
+    assert b"Nothing was undone." in ops.post(undo, {"reason": "Again"}, follow=True).content
