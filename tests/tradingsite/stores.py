@@ -1,0 +1,101 @@
+"""A PostgreSQL and a Redis server of a test's own, on free ports of loopback; skipped with a reason where absent."""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.tradingsite.waiting import wait_for
+
+
+def free_port() -> int:
+    with socket.socket() as asked:
+        asked.bind(("127.0.0.1", 0))
+        return int(asked.getsockname()[1])
+
+
+def _postgresql_programs() -> Path:
+    """Debian keeps them off the PATH; elsewhere they are on it."""
+    on_path = shutil.which("postgres")
+    folders = [
+        *sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True),
+        *([Path(on_path).parent] if on_path else []),
+    ]
+    for folder in folders:
+        if (folder / "initdb").exists() and (folder / "postgres").exists():
+            return folder
+    pytest.skip("PostgreSQL's server programs (initdb, postgres) are not installed")
+
+
+def _as_another_user(folder: Path) -> list[str]:
+    """PostgreSQL refuses to run as root: the package's own user runs it then."""
+    if os.geteuid() != 0:
+        return []
+    try:
+        owner = pwd.getpwnam("postgres")
+    except KeyError:
+        pytest.skip("PostgreSQL refuses to run as root, and there is no user postgres")
+    os.chown(folder, owner.pw_uid, owner.pw_gid)
+    # The folders that pytest makes are closed to other users.
+    for parent in folder.parents:
+        if parent.owner() == "root" and str(parent).startswith(("/tmp/", "/var/tmp/")):  # noqa: S108
+            parent.chmod(parent.stat().st_mode | 0o011)
+    return ["runuser", "-u", "postgres", "--"]
+
+
+@contextmanager
+def postgresql(folder: Path) -> Iterator[str]:
+    """Yield the DATABASE_URL of an empty database."""
+    programs = _postgresql_programs()
+    folder.mkdir(parents=True)
+    prefix, port, data = _as_another_user(folder), free_port(), folder / "data"
+    init = [*prefix, str(programs / "initdb"), "-D", str(data), "-U", "trading", "-A", "trust", "--no-sync"]
+    subprocess.run(init, check=True, cwd=folder, stdout=subprocess.DEVNULL)
+    serve = [*prefix, str(programs / "postgres"), "-D", str(data), "-p", str(port)]
+    serve += ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"]
+    server = subprocess.Popen(serve, cwd=folder, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: _make_database(port), within=30, what="PostgreSQL")
+        yield f"postgres://trading@127.0.0.1:{port}/trading"
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _make_database(port: int) -> bool:
+    try:
+        with psycopg.connect(host="127.0.0.1", port=port, user="trading", dbname="postgres", autocommit=True) as server:
+            server.execute("CREATE DATABASE trading")
+    except psycopg.OperationalError:  # it is still starting
+        return False
+    return True
+
+
+@contextmanager
+def redis(folder: Path) -> Iterator[str]:
+    """Yield the address of an empty Redis."""
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("redis-server is not installed")
+    folder.mkdir(parents=True)
+    port = free_port()
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: _answers(port), within=15, what="Redis")
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        server.terminate()
+        server.wait(15)
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as asked:
+        return asked.connect_ex(("127.0.0.1", port)) == 0
