@@ -1,5 +1,6 @@
 """Where the account stands: the figures of the overview, from what is recorded. Asks the broker nothing."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,8 +12,8 @@ from broker.models import Account, AccountSnapshot
 from orders.lifecycle import SETTLED
 from orders.models import Batch, Order
 from positions.models import Position
-from reconciliation.kinds import Severity
 from reconciliation.models import Drift
+from reconciliation.presentation import gravest, rank
 from ui.formatting import NEW_YORK, share
 
 
@@ -91,18 +92,22 @@ def held_in(positions: Iterable[Position], equity: Decimal | None) -> Held:
     )
 
 
-def drift_groups(roots: Iterable[Drift]) -> list[DriftGroup]:
-    """Count root drifts and their dollars by severity, gravest first."""
-    rows = list(roots)
-    known = [severity.value for severity in Severity]
-    words = [*known, *sorted({drift.severity for drift in rows} - set(known))]
-    groups = []
-    for word in words:
-        dollars = [drift.dollars for drift in rows if drift.severity == word]
-        if dollars:
-            touched = sum((amount for amount in dollars if amount is not None), Decimal(0))
-            groups.append(DriftGroup(word, len(dollars), touched, dollars.count(None)))
-    return groups
+def drift_groups(account: Account) -> list[DriftGroup]:
+    """Count the open causes and their dollars by severity, gravest first.
+
+    A cause is as grave as the gravest thing that follows from it.
+    """
+    mine = Drift.objects.filter(account=account).open()
+    followers: dict[int, list[str]] = defaultdict(list)
+    for cause, severity in mine.filter(cause__isnull=False).values_list("cause_id", "severity"):
+        followers[cause].append(severity)
+    dollars: dict[str, list[Decimal | None]] = defaultdict(list)
+    for pk, severity, amount in mine.roots().values_list("pk", "severity", "dollars"):
+        dollars[gravest([severity, *followers[pk]])].append(amount)
+    return [
+        DriftGroup(severity, len(amounts), sum((a for a in amounts if a is not None), Decimal(0)), amounts.count(None))
+        for severity, amounts in sorted(dollars.items(), key=lambda group: rank(group[0]))
+    ]
 
 
 def batches_of_today(account: Account, now: datetime) -> "QuerySet[Batch]":

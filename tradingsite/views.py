@@ -31,14 +31,15 @@ PACKAGES = ("Django", "django-q2", "alpaca-py", "django-htmx")
 def overview(request: HttpRequest) -> HttpResponse:
     account, now = chosen_account(request), timezone.now()
     money = money_of(account.snapshots.order_by("-read_at").first())
-    drifts = list(Drift.objects.filter(account=account).open().roots().order_by("-last_seen_at", "id"))
+    drifts = Drift.objects.filter(account=account).open().roots()
+    groups = drift_groups(account)
     positions = Position.objects.filter(account=account).not_closed()
     context = {
         "money": money,
         "held": held_in(positions, money.equity if money else None),
-        "drifts": drifts[:SHOWN_DRIFTS],
-        "drift_count": len(drifts),
-        "drift_groups": drift_groups(drifts),
+        "drifts": list(drifts.order_by("-last_seen_at", "id")[:SHOWN_DRIFTS]),
+        "drift_count": sum(group.count for group in groups),
+        "drift_groups": groups,
         "proposed_fixes": Fix.objects.filter(account=account).proposed().count(),
         "batches": batches_of_today(account, now),
         "signs": vital_signs.signs_of_life(now),

@@ -2,6 +2,7 @@
 
 import csv
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -50,7 +51,12 @@ def make_position(symbol="QCOM", **fields):
 def make_drift(symbol, account=None, **fields):
     account = account or make_account()
     run = Run.objects.create(account=account, trigger="demand", state="drift", requested_by="ops", requested_at=NOW)
-    defaults = {"key": f"position_qty:{symbol}", "kind": "position_qty", "group": "positions", "severity": "critical"}
+    defaults: dict[str, Any] = {
+        "key": f"position_qty:{symbol}",
+        "kind": "position_qty",
+        "group": "positions",
+        "severity": "critical",
+    }
     defaults |= {"sentence": f"{symbol} differs.", "local": {}, "broker": {}, "first_run": run, "last_run": run}
     return Drift.objects.create(
         account=account, symbol=symbol, first_seen_at=NOW, last_seen_at=NOW, **{**defaults, **fields}
@@ -76,7 +82,7 @@ def test_list_shows_figures_totals_and_counts(reader):
     assert "−20.10" in text
     assert "−520.10" in text
     assert "+479.25" in text
-    assert "Total of 3" in text
+    assert "of 3 positions" in text
     assert 'Open <span class="count">2</span>' in text
     assert 'Closed <span class="count">1</span>' in text
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.contrib.messages import get_messages
@@ -65,7 +66,12 @@ def make_run(account, state="in_sync", **fields):
 
 def make_drift(account, symbol, **fields):
     run, now = make_run(account, "drift"), timezone.now()
-    defaults = {"key": f"missing_fill:{symbol}", "kind": "missing_fill", "group": "fills", "severity": "high"}
+    defaults: dict[str, Any] = {
+        "key": f"missing_fill:{symbol}",
+        "kind": "missing_fill",
+        "group": "fills",
+        "severity": "high",
+    }
     defaults |= {"sentence": f"The fill of {symbol} is missing.", "local": {}, "broker": {}}
     return Drift.objects.create(
         account=account,
@@ -86,7 +92,6 @@ def make_position(account, symbol, **fields):
         "cost_basis": "1000",
         "total_risk": "80",
         "last_price": "101",
-        "rebuilt_at": now,
     }
     return Position.objects.create(account=account, symbol=symbol, rebuilt_at=now, **{**defaults, **fields})
 
@@ -210,11 +215,12 @@ def test_open_root_drifts_are_counted_by_severity_with_their_dollars(reader, acc
     root = make_drift(account, "FTNT", dollars="4959.00")
     make_drift(account, "IBKR", dollars="14963.25")
     make_drift(account, "NVDA", severity="critical", dollars=None)
-    make_drift(account, "PLD", key="consequence", cause=root, dollars="999999")
+    # A cause is as grave as what follows from it, and its dollars are counted once.
+    make_drift(account, "PLD", key="consequence", cause=root, dollars="999999", severity="critical")
     make_drift(account, "OLD", state="resolved")
     response = reader.get("/")
     groups = [(g.severity, g.count, g.dollars, g.without_dollars) for g in response.context["drift_groups"]]
-    assert groups == [("critical", 1, 0, 1), ("high", 2, Decimal("19922.25"), 0)]
+    assert groups == [("critical", 2, Decimal(4959), 1), ("high", 1, Decimal("14963.25"), 0)]
     text = response.content.decode()
     assert '3<span class="visually-hidden"> open drifts' in text
     assert "The fill of IBKR is missing." in text

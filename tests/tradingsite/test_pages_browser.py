@@ -65,11 +65,13 @@ class Reader:
 
     def __init__(self, browser: Browser, base: str, *, look: str = "light", **context):
         width, height = SIZES[look]
-        scheme = "dark" if look == "dark" else "light"
         self.base = base
         self.complaints: list[str] = []
-        viewport = {"width": width, "height": height}
-        self.context = browser.new_context(viewport=viewport, color_scheme=scheme, **context)
+        self.context = browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if look == "dark" else "light",
+            **context,
+        )
         self.page: Page = self.context.new_page()
         self.page.on("console", self._note)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))

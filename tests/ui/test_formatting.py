@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -73,8 +74,9 @@ def test_spelling(spell, value, text):
 
 
 def test_a_float_is_refused_because_it_has_lost_digits():
+    number: Any = 0.1
     with pytest.raises(TypeError, match="not exact"):
-        formatting.money(0.1)
+        formatting.money(number)
 
 
 @pytest.mark.parametrize("text", ["abc", "NaN", "Infinity"])

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from django.http import QueryDict
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from ui.tables import Column, Table, wants_csv
 
-TABLE = Table(
+TABLE: Table[Any] = Table(
     in_database=False,
     default_sort="symbol",
     columns=(
@@ -80,7 +81,7 @@ def test_what_only_arranges_the_view_is_no_filter():
 
 def test_csv_has_all_rows_in_the_order_of_the_page_and_the_columns_without_a_label():
     response = TABLE.csv("list", rows(*map(str, range(200))), QueryDict("sort=-pl&page=2"))
-    lines = b"".join(response.streaming_content).decode().splitlines()
+    lines = response.getvalue().decode().splitlines()
     assert lines[0] == "symbol,pl,note"
     assert lines[1] == "S199,199,x"
     assert len(lines) == 201
