@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from django.conf import LazySettings
@@ -48,6 +49,11 @@ def signed_in(text: str) -> str:
     found = re.search(r'name="file" value="([^"]+)"', text)
     assert found, "the preview carries no file"
     return found.group(1)
+
+
+def csv_rows(client: Client, path: str) -> list[str]:
+    response: Any = client.get(path)
+    return response.getvalue().decode().splitlines()
 
 
 def page(client: Client, path: str, **options) -> str:
@@ -248,10 +254,10 @@ def test_batches_are_listed_filtered_and_exported(ops: Client) -> None:
     assert "monday.csv" in page(ops, LIST)
     assert "monday.csv" not in page(ops, f"{LIST}?state=finished")
     assert "No batches match" in page(ops, f"{LIST}?q=friday")
-    rows = b"".join(ops.get(f"{LIST}?format=csv&sort=batch").streaming_content).decode().splitlines()
+    rows = csv_rows(ops, f"{LIST}?format=csv&sort=batch")
     assert rows[0].startswith("batch,name,state,orders,created_by")
     assert rows[1].startswith(f"{batch.pk},monday.csv,scheduled,1,ops")
-    lines = b"".join(ops.get(f"/batches/{batch.pk}/?format=csv").streaming_content).decode().splitlines()
+    lines = csv_rows(ops, f"/batches/{batch.pk}/?format=csv")
     assert lines[0].startswith("line,symbol,side,qty")
 
 

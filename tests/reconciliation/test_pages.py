@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -118,6 +119,11 @@ def make_cause(run: Run, symbol: str, **fields) -> Fix:
 
 def shown(*fixes: Fix) -> str:
     return ",".join(f"{fix.pk}:{fix.fingerprint}" for fix in fixes)
+
+
+def csv_rows(client: Client, path: str) -> list[str]:
+    response: Any = client.get(path)
+    return response.getvalue().decode().splitlines()
 
 
 def page(client: Client, path: str = INDEX, **options) -> str:
@@ -346,7 +352,9 @@ def test_all_means_all_that_were_shown(ops: Client, account: Account) -> None:
 def test_many_ask_for_their_number(ops: Client, account: Account) -> None:
     run = make_run(account)
     fixes = [make_cause(run, f"S{index}") for index in range(11)]
-    assert "hx-confirm" not in re.search(r'<button[^>]*id="approve-all"[^>]*>', page(ops)).group()
+    button = re.search(r'<button[^>]*id="approve-all"[^>]*>', page(ops))
+    assert button
+    assert "hx-confirm" not in button.group()
     listed = ops.post(APPROVE, {"scope": "all", "shown": shown(*fixes)}).content.decode()
     assert "Type 11 to approve them all" in listed
     data = {"scope": "listed", "shown": shown(*fixes), "confirmed": "yes"}
@@ -435,7 +443,7 @@ def test_runs_are_listed_filtered_and_exported(ops: Client, account: Account) ->
     text = page(ops, "/reconciliation/runs/")
     assert "Run 1" in text or f"Run {run.pk}" in text
     assert "No runs match" in page(ops, "/reconciliation/runs/?state=in_sync")
-    rows = b"".join(ops.get("/reconciliation/runs/?format=csv&sort=run").streaming_content).decode().splitlines()
+    rows = csv_rows(ops, "/reconciliation/runs/?format=csv&sort=run")
     assert rows[0].startswith("run,state,causes,consequences,trigger,requested_by")
     assert rows[1].startswith(f"{run.pk},drift,1,1,demand,ops")
     assert len(rows) == 3
