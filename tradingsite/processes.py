@@ -80,6 +80,8 @@ class Supervisor:
 
     def __enter__(self) -> Self:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                continue  # started by nohup: it is meant to outlive its terminal
             self._handlers[number] = signal.signal(number, self._note_signal)
         return self
 
@@ -130,6 +132,10 @@ class Supervisor:
             child.process.wait()
             child.process = None
             self._start_later(child, time.monotonic())
+
+    def note_well(self, name: str) -> None:
+        """It has shown that it works: its next death is an accident, not one of a series."""
+        self._children[name].deaths = 0
 
     def stop(self) -> None:
         """SIGTERM to each main process, SIGKILL to the session of whoever lingers. A second signal shortens it."""

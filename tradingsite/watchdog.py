@@ -24,6 +24,8 @@ SILENCE_SECONDS = 12.0
 SILENCE_BESIDE_LONG_WORK_SECONDS = 60.0
 #: From its start to its first heartbeat; a slow computer gets twice as long at each further try.
 START_UP_SECONDS, LONGEST_START_UP_SECONDS = 20.0, 120.0
+#: The last heartbeat of the cluster before may be read this late.
+_ECHO_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -49,15 +51,15 @@ class Watchdog:
         self._main: int | None = None
         self._started_at = 0.0
         self._start_up = START_UP_SECONDS
-        self._has_worked = True
+        self.has_worked = True
         self._known: set[psutil.Process] = set()
 
     def watch(self, main: int | None, *, at: float) -> None:
         """Begin with a new cluster, or with none."""
         if main is not None:
             longer = min(self._start_up * 2, LONGEST_START_UP_SECONDS)
-            self._start_up = START_UP_SECONDS if self._has_worked else longer
-            self._has_worked = False
+            self._start_up = START_UP_SECONDS if self.has_worked else longer
+            self.has_worked = False
         self._main, self._started_at = main, at
         self._known = set()
 
@@ -82,9 +84,9 @@ class Watchdog:
     def _silent(self, pulse: Pulse | None, now: float) -> str | None:
         if pulse is None or now - pulse.read_at > SILENCE_SECONDS:
             return None  # the database does not answer, so nothing is known
-        self._has_worked = self._has_worked or pulse.executed_at > self._started_at
+        self.has_worked = self.has_worked or pulse.executed_at > self._started_at + _ECHO_SECONDS
         calm_since = max(pulse.undisturbed_since, self._started_at)
-        if not self._has_worked:
+        if not self.has_worked:
             waited = now - calm_since
             return f"no heartbeat in the first {waited:.0f} s" if waited > self._start_up else None
         patience = self._patience(pulse.lease_holders)

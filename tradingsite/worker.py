@@ -36,6 +36,8 @@ def run_worker(*, supervisor: Supervisor, ticker: Ticker) -> None:
             watchdog.watch(cluster.pid, at=now)
             ticker.cluster_died()
         complaint = watchdog.complaint(ticker.pulse, farewells=farewells.pids(), now=now)
+        if watchdog.has_worked:
+            supervisor.note_well(CLUSTER)
         if complaint and cluster.pid is not None:
             supervisor.replace(CLUSTER, complaint)
             watchdog.watch(None, at=now)
