@@ -1,6 +1,7 @@
 """The journal as a list: which entries the query string asks for, and their columns."""
 
 from datetime import date, datetime, time
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from django.db.models import Q, QuerySet
@@ -9,6 +10,9 @@ from django.utils.dateparse import parse_date
 
 from audit.models import AuditEntry
 from ui.tables import Column, Table
+
+if TYPE_CHECKING:
+    from django_stubs_ext import ValuesQuerySet
 
 NEW_YORK = ZoneInfo("America/New_York")
 
@@ -42,8 +46,9 @@ def listed_entries(params: QueryDict) -> "QuerySet[AuditEntry]":
     return entries
 
 
-def action_choices() -> list[str]:
-    return list(AuditEntry.objects.order_by("action").values_list("action", flat=True).distinct())
+def action_choices() -> "ValuesQuerySet[AuditEntry, str]":
+    """The acts that occur. Lazy: a refresh does not show them."""
+    return AuditEntry.objects.order_by("action").values_list("action", flat=True).distinct()
 
 
 def _day(text: str) -> date | None:

@@ -1,5 +1,7 @@
 """Orders as a list: which rows the query string asks for, and their columns."""
 
+from typing import TYPE_CHECKING
+
 from django.db.models import Q, QuerySet
 from django.http import QueryDict
 
@@ -7,6 +9,9 @@ from broker.models import Account
 from orders.lifecycle import SubmissionState
 from orders.models import Order
 from ui.tables import Column, Table
+
+if TYPE_CHECKING:
+    from django_stubs_ext import ValuesQuerySet
 
 #: Raw answers are large and no list shows them.
 _NOT_LISTED = ("raw",)
@@ -87,10 +92,10 @@ def listed_orders(account: Account, params: QueryDict) -> "QuerySet[Order]":
     return orders
 
 
-def status_choices(account: Account) -> list[str]:
-    """The words of Alpaca that occur, known to us or not."""
+def status_choices(account: Account) -> "ValuesQuerySet[Order, str]":
+    """The words of Alpaca that occur, known to us or not. Lazy: a refresh does not show them."""
     found = Order.objects.filter(account=account).exclude(status="")
-    return list(found.order_by("status").values_list("status", flat=True).distinct())
+    return found.order_by("status").values_list("status", flat=True).distinct()
 
 
 def submission_choices() -> list[tuple[str, str]]:

@@ -206,6 +206,14 @@ def test_the_kill_switch_asks_first_and_escape_does_nothing(reader, record):
     assert Account.objects.get(slug="sim").sending_halted
 
 
+def test_everybody_learns_at_once_that_sending_is_halted(reader, record):
+    page = reader().log_in("trader").open("/orders/")
+    expect(page.get_by_role("alert")).to_have_count(0)
+    Account.objects.filter(slug="sim").update(sending_halted=True, halted_by="ops", halted_reason="Strange fills")
+    expect(page.get_by_role("alert")).to_contain_text("Strange fills", timeout=15000)
+    expect(page.locator("#strip")).to_contain_text("HALTED")
+
+
 def test_the_theme_is_kept(reader, record):
     page = reader().log_in("trader").open("/")
     for theme in ("light", "dark"):
