@@ -44,7 +44,7 @@ class Ticker(threading.Thread):
         self._cluster_died_at: datetime | None = None
         self._deaths: Counter[int] = Counter()
         self._beaten_at = 0.0
-        self._undisturbed_since = time.monotonic()
+        self._undisturbed_since = self._tick_began = time.monotonic()
         self._heard: dict[str, tuple[datetime | None, float]] = {}
         self._problem = ""
 
@@ -59,14 +59,13 @@ class Ticker(threading.Thread):
     def run(self) -> None:
         pause = TICK_SECONDS
         while not self._stopping.wait(pause):
-            began = time.monotonic()
             went_well = self._tick()
-            if not went_well or time.monotonic() - began > _SLOW_SECONDS:
-                self._undisturbed_since = time.monotonic()
             pause = TICK_SECONDS if went_well else min(pause * 2, LONGEST_PAUSE_SECONDS)
         connection.close()
 
     def _tick(self) -> bool:
+        """Return False if the database was not to be had."""
+        self._tick_began = time.monotonic()
         try:
             self._release_deliveries()
             if time.monotonic() - self._beaten_at >= BEAT_SECONDS:
@@ -76,6 +75,7 @@ class Ticker(threading.Thread):
             queue_due_work(timezone.now())
         except DatabaseError as error:
             connection.close()
+            self._undisturbed_since = time.monotonic()
             self._note_problem(error)
             return False
         except Exception as error:  # a fault in one look must not end all later ones
@@ -102,6 +102,8 @@ class Ticker(threading.Thread):
             async_task(HEARTBEAT_FUNCTION, task_name="heartbeat", save=False)
 
     def _feel_pulse(self) -> None:
+        if time.monotonic() - self._tick_began > _SLOW_SECONDS:
+            self._undisturbed_since = time.monotonic()  # we had to wait for the database, and so had the workers
         for name in ("worker", "results"):
             at = last_beat(name)
             if name not in self._heard or self._heard[name][0] != at:

@@ -66,11 +66,11 @@ class Watchdog:
     def watches(self, main: int | None) -> bool:
         return main is not None and main == self._main
 
-    def complaint(self, pulse: Pulse | None, *, farewells: Set[int], now: float) -> str | None:
+    def complaint(self, pulse: Pulse | None, *, farewells: Set[int]) -> str | None:
         """Return why the cluster must be replaced, or None while there is no reason."""
         if self._main is None:
             return None
-        return self._vanished(farewells) or self._silent(pulse, now)
+        return self._vanished(farewells) or self._silent(pulse)
 
     def _vanished(self, farewells: Set[int]) -> str | None:
         now_there = set(cluster_processes(self._main or 0))
@@ -81,9 +81,11 @@ class Watchdog:
             return f"process {min(process.pid for process in gone)} of the cluster is gone"
         return None
 
-    def _silent(self, pulse: Pulse | None, now: float) -> str | None:
-        if pulse is None or now - pulse.read_at > SILENCE_SECONDS:
-            return None  # the database does not answer, so nothing is known
+    def _silent(self, pulse: Pulse | None) -> str | None:
+        if pulse is None:
+            return None
+        # While the database does not answer no new pulse is felt, and the time of the last one stands still.
+        now = pulse.read_at
         self.has_worked = self.has_worked or pulse.executed_at > self._started_at + _ECHO_SECONDS
         calm_since = max(pulse.undisturbed_since, self._started_at)
         if not self.has_worked:

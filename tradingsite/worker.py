@@ -35,7 +35,7 @@ def run_worker(*, supervisor: Supervisor, ticker: Ticker) -> None:
             farewells.forget()
             watchdog.watch(cluster.pid, at=now)
             ticker.cluster_died()
-        complaint = watchdog.complaint(ticker.pulse, farewells=farewells.pids(), now=now)
+        complaint = watchdog.complaint(ticker.pulse, farewells=farewells.pids())
         if watchdog.has_worked:
             supervisor.note_well(CLUSTER)
         if complaint and cluster.pid is not None:

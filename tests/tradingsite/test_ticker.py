@@ -60,6 +60,18 @@ def test_the_pulse_sees_heartbeats_and_who_holds_leases(due):
     assert ticker.pulse.lease_holders == {int(this_process().split(":")[1])}
 
 
+def test_a_tick_that_had_to_wait_excuses_the_silence_before_it(due, monkeypatch):
+    """Another process held the write lock: the pulse that is felt right after it must not condemn anybody."""
+    ticker = Ticker()
+    ticker._tick()
+    first = ticker.pulse
+    monkeypatch.setattr("tradingsite.ticker._SLOW_SECONDS", -1)
+    ticker._tick()
+    assert first
+    assert ticker.pulse
+    assert ticker.pulse.undisturbed_since > first.read_at
+
+
 def test_what_a_dead_cluster_had_in_hand_is_delivered_again(due):
     held, waiting = delivery(locked_for=settings.Q_CLUSTER["retry"] - 5), delivery(locked_for=-5)
     ticker = Ticker()

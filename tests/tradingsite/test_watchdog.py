@@ -35,7 +35,7 @@ def complaint(dog, now, *, executed=0.0, acknowledged=0.0, undisturbed=0.0, hold
         acknowledged_at=STARTED + acknowledged,
         lease_holders=frozenset(holders),
     )
-    return dog.complaint(pulse, farewells=set(farewells), now=STARTED + now)
+    return dog.complaint(pulse, farewells=set(farewells))
 
 
 def test_regular_heartbeats_are_no_reason(watchdog):
