@@ -39,7 +39,7 @@ class Person:
     ) -> None:
         self.context.close()
         if error is None:
-            assert self.complaints == []
+            assert not self.complaints, self.complaints
 
     def _note(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
