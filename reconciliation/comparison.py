@@ -388,8 +388,14 @@ def _name(order: BrokerOrder) -> str:
     return f"{order.side} {size} {order.symbol}"
 
 
+def _price(price: Decimal) -> str:
+    """At least two decimals, as people write money; never fewer digits than the price has."""
+    text = plain(price) or "0"
+    return f"{price:.2f}" if len(text.partition(".")[2]) < 2 else text
+
+
 def _fills_in_words(fills: tuple[BrokerFill, ...]) -> str:
-    shown = [f"{plain(fill.qty)} at {plain(fill.price)}" for fill in fills[:3]]
+    shown = [f"{plain(fill.qty)} at {_price(fill.price)}" for fill in fills[:3]]
     return ", ".join(shown) + (f" and {len(fills) - 3} more" if len(fills) > 3 else "")
 
 

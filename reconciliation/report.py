@@ -56,6 +56,7 @@ class Report:
     state: str
     started_at: str
     finished_at: str
+    notice: str
     summary: list[str]
     problem: list[str]
     found: list[Finding]
@@ -86,6 +87,7 @@ def build_report(run: Run) -> Report:
         state=run.get_state_display(),
         started_at=_new_york(run.started_at),
         finished_at=_new_york(run.finished_at),
+        notice=run.account.notice,
         summary=_summary(run, roots, fixes, holdings, closed),
         problem=_problem(run, roots),
         found=[_finding(drift) for drift in roots],
