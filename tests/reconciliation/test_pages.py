@@ -3,7 +3,6 @@
 import re
 from datetime import timedelta
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from django.test import Client
@@ -14,13 +13,22 @@ from audit.models import AuditEntry
 from broker.models import Account
 from reconciliation.applying import apply_approved
 from reconciliation.models import Drift, Fix, Run
-from tests.conftest import PASSWORD
 from tests.factories import make_account
+from tests.reconciliation.rows import (
+    APPROVE,
+    HTMX,
+    INDEX,
+    START,
+    csv_rows,
+    make_cause,
+    make_drift,
+    make_fix,
+    make_run,
+    page,
+    shown,
+)
 from tests.reconciliation.steps import open_books, placed, reconcile
 from tests.simulation import SimAccount
-
-INDEX, APPROVE, START = "/reconciliation/", "/reconciliation/approve/", "/reconciliation/start/"
-HTMX = {"HX-Request": "true"}
 
 pytestmark = pytest.mark.django_db
 
@@ -41,95 +49,6 @@ def trader(people: SimpleNamespace) -> Client:
     client = Client()
     client.force_login(people.trader)
     return client
-
-
-def make_run(account: Account, **fields) -> Run:
-    now = timezone.now()
-    defaults = {
-        "trigger": "demand",
-        "state": "drift",
-        "requested_by": "ops",
-        "requested_at": now,
-        "started_at": now,
-        "finished_at": now,
-        "api_calls": 9,
-        "completeness": {
-            "orders": {"pages": 2, "rows": 512, "last_cursor": "cursor-of-orders"},
-            "positions": {"rows": 20},
-            "window": {"orders_after": None, "activities_after": None, "broker_time": now.isoformat()},
-        },
-    }
-    return Run.objects.create(account=account, **{**defaults, **fields})
-
-
-def make_fix(run: Run, symbol: str, **fields) -> Fix:
-    defaults = {
-        "key": f"our_order_unlinked:{symbol}",
-        "action": "import_order",
-        "is_safe_copy": True,
-        "symbol": symbol,
-        "title": f"Record our order buy 10 {symbol}",
-        "fingerprint": f"{symbol}-as-shown",
-        "plan": [{"op": "import_order", "origin": "backfill", "order": {}, "fills": [{"id": "f"}]}],
-        "before": {"order": {}, "position": {"state": "none", "qty": "0"}},
-        "broker": {"order": {"status": "filled"}, "position": {"state": "open", "qty": "10"}},
-        "after": {
-            "order": {"status": "filled"},
-            "position": {"state": "open", "qty": "10", "avg_entry_price": "100", "total_risk": "80"},
-        },
-        "proposed_at": run.requested_at,
-    }
-    return Fix.objects.create(account=run.account, run=run, **{**defaults, **fields})
-
-
-def make_drift(run: Run, symbol: str, *, fix: Fix | None = None, **fields) -> Drift:
-    defaults = {
-        "key": f"our_order_unlinked:{symbol}",
-        "kind": "our_order_unlinked",
-        "group": "identity",
-        "severity": "high",
-        "symbol": symbol,
-        "sentence": f"Our order to buy 10 {symbol} is not in the database.",
-        "dollars": "1000.25",
-        "local": {},
-        "broker": {},
-        "evidence": {"fills": [{"id": f"activity-{symbol}"}]},
-        "first_seen_at": run.finished_at,
-        "last_seen_at": run.finished_at,
-    }
-    return Drift.objects.create(account=run.account, first_run=run, last_run=run, fix=fix, **{**defaults, **fields})
-
-
-def make_cause(run: Run, symbol: str, **fields) -> Fix:
-    """A cause with its fix and one consequence."""
-    fix = make_fix(run, symbol, **fields)
-    cause = make_drift(run, symbol, fix=fix)
-    make_drift(
-        run,
-        symbol,
-        key=f"position_broker_only:{symbol}",
-        kind="position_broker_only",
-        group="positions",
-        severity="critical",
-        sentence=f"Alpaca holds 10 {symbol}; the database has no position.",
-        cause=cause,
-    )
-    return fix
-
-
-def shown(*fixes: Fix) -> str:
-    return ",".join(f"{fix.pk}:{fix.fingerprint}" for fix in fixes)
-
-
-def csv_rows(client: Client, path: str) -> list[str]:
-    response: Any = client.get(path)
-    return response.getvalue().decode().splitlines()
-
-
-def page(client: Client, path: str = INDEX, **options) -> str:
-    response = client.get(path, **options)
-    assert response.status_code == 200
-    return response.content.decode()
 
 
 # --- Who may do what ------------------------------------------------------------------------------------------
@@ -288,126 +207,6 @@ def test_progress_of_a_run_is_shown(ops: Client, account: Account) -> None:
 def test_it_says_that_no_worker_is_alive(ops: Client, account: Account) -> None:
     make_run(account, state="queued", finished_at=None, requested_at=timezone.now() - timedelta(minutes=1))
     assert "No worker seems to be alive" in page(ops)
-
-
-# --- Approve --------------------------------------------------------------------------------------------------
-
-
-def test_one_click_approves_what_was_shown_and_queues_it(ops: Client, account: Account) -> None:
-    fix = make_cause(make_run(account), "QCOM")
-    answer = ops.post(APPROVE, {"only": fix.pk, "shown": shown(fix), "confirmed": "yes"}, headers=HTMX)
-    fix.refresh_from_db()
-    assert (fix.state, fix.approved_by) == ("approved", "ops")
-    assert b"Approved: Record our order buy 10 QCOM" in answer.content
-    assert b'data-state="approved"' in answer.content
-    assert AuditEntry.objects.get().action == "fix.approved"
-    assert OrmQ.objects.count() == 1
-
-
-def test_without_confirmation_the_consequence_is_shown_first(ops: Client, account: Account) -> None:
-    fix = make_cause(make_run(account), "QCOM")
-    answer = ops.post(APPROVE, {"only": fix.pk, "shown": shown(fix)})
-    text = answer.content.decode()
-    assert "QCOM becomes an open position of 10 at 100.00, risk $80.00." in text
-    fix.refresh_from_db()
-    assert fix.state == "proposed"
-    ops.post(APPROVE, {"scope": "listed", "shown": shown(fix), "confirmed": "yes"})
-    fix.refresh_from_db()
-    assert fix.state == "approved"
-
-
-def test_selected_ones_are_approved(ops: Client, account: Account) -> None:
-    run = make_run(account)
-    first, second, third = (make_cause(run, symbol) for symbol in ("A", "B", "C"))
-    data = {"scope": "selected", "fix": [first.pk, third.pk], "shown": shown(first, second, third), "confirmed": "yes"}
-    ops.post(APPROVE, data)
-    assert set(Fix.objects.filter(state="approved")) == {first, third}
-
-
-def test_selecting_nothing_approves_nothing(ops: Client, account: Account) -> None:
-    fix = make_cause(make_run(account), "QCOM")
-    answer = ops.post(APPROVE, {"scope": "selected", "shown": shown(fix), "confirmed": "yes"}, headers=HTMX)
-    assert b"no fix was selected" in answer.content
-    assert not Fix.objects.filter(state="approved").exists()
-
-
-def test_safe_copies_leave_out_what_needs_judgement(ops: Client, account: Account) -> None:
-    run = make_run(account)
-    safe, unsafe = make_cause(run, "A"), make_cause(run, "B", is_safe_copy=False)
-    text = page(ops)
-    assert 'id="approve-safe"' in text
-    assert 'id="approve-all"' in text
-    ops.post(APPROVE, {"scope": "safe", "shown": shown(safe, unsafe), "confirmed": "yes"})
-    assert list(Fix.objects.filter(state="approved")) == [safe]
-
-
-def test_all_means_all_that_were_shown(ops: Client, account: Account) -> None:
-    run = make_run(account)
-    seen, unseen = make_cause(run, "A"), make_cause(run, "B")
-    ops.post(APPROVE, {"scope": "all", "shown": shown(seen), "confirmed": "yes"})
-    assert list(Fix.objects.filter(state="approved")) == [seen]
-    assert unseen in Fix.objects.filter(state="proposed")
-
-
-def test_many_ask_for_their_number(ops: Client, account: Account) -> None:
-    run = make_run(account)
-    fixes = [make_cause(run, f"S{index}") for index in range(11)]
-    button = re.search(r'<button[^>]*id="approve-all"[^>]*>', page(ops))
-    assert button
-    assert "hx-confirm" not in button.group()
-    listed = ops.post(APPROVE, {"scope": "all", "shown": shown(*fixes)}).content.decode()
-    assert "Type 11 to approve them all" in listed
-    data = {"scope": "listed", "shown": shown(*fixes), "confirmed": "yes"}
-    wrong = ops.post(APPROVE, {**data, "count": "10"})
-    assert b"expected 11, found 10" in wrong.content
-    assert not Fix.objects.filter(state="approved").exists()
-    ops.post(APPROVE, {**data, "count": "11"})
-    assert Fix.objects.filter(state="approved").count() == 11
-
-
-def test_a_picture_that_changed_is_refused_and_shown_anew(ops: Client, account: Account) -> None:
-    run = make_run(account)
-    fix, other = make_cause(run, "QCOM"), make_cause(run, "NVDA")
-    before = shown(fix, other)
-    Fix.objects.filter(pk=fix.pk).update(fingerprint="moved")
-    answer = ops.post(APPROVE, {"scope": "all", "shown": before, "confirmed": "yes"}, headers=HTMX)
-    text = answer.content.decode()
-    assert "Nothing was approved." in text
-    assert "changed since it was shown to you" in text
-    assert f"{fix.pk}:moved" in text, "the new picture can be approved"
-    assert not Fix.objects.filter(state="approved").exists()
-
-
-def test_a_void_fix_is_refused_with_its_reason(ops: Client, account: Account) -> None:
-    fix = make_cause(make_run(account), "QCOM", state="stale", outcome="Alpaca moved.")
-    answer = ops.post(APPROVE, {"only": fix.pk, "shown": shown(fix), "confirmed": "yes"}, follow=True)
-    assert b"is stale. Alpaca moved." in answer.content
-
-
-def test_approving_without_having_seen_is_refused(ops: Client, account: Account) -> None:
-    fix = make_cause(make_run(account), "QCOM")
-    ops.post(APPROVE, {"only": fix.pk, "shown": "nonsense,1:,:2", "confirmed": "yes"})
-    fix.refresh_from_db()
-    assert fix.state == "proposed"
-
-
-def test_approving_twice_is_approving_once(ops: Client, people: SimpleNamespace, account: Account) -> None:
-    fix = make_cause(make_run(account), "QCOM")
-    data = {"only": fix.pk, "shown": shown(fix), "confirmed": "yes"}
-    ops.post(APPROVE, data)
-    second = Client()
-    assert second.login(username=people.admin.username, password=PASSWORD)
-    assert b"nothing was done twice" in second.post(APPROVE, data, follow=True).content
-    fix.refresh_from_db()
-    assert fix.approved_by == "ops"
-    assert AuditEntry.objects.filter(action="fix.approved").count() == 1
-
-
-def test_fixes_of_another_account_are_out_of_reach(ops: Client, account: Account) -> None:
-    fix = make_cause(make_run(make_account("other")), "QCOM")
-    ops.post(APPROVE, {"only": fix.pk, "shown": shown(fix), "confirmed": "yes", "account": account.slug})
-    fix.refresh_from_db()
-    assert fix.state == "proposed"
 
 
 # --- Ignore ---------------------------------------------------------------------------------------------------
