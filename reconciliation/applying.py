@@ -19,6 +19,7 @@ from broker.models import Account
 from positions.rebuilding import rebuild_positions
 from reconciliation.models import Fix, Run
 from reconciliation.operations import Undo, perform
+from reconciliation.refreshing import refresh_account
 from reconciliation.running import account_lease, make_run, request_run
 
 logger = logging.getLogger(__name__)
@@ -52,6 +53,9 @@ def apply_approved(*, account: Account, actor: str, wait_seconds: float = 120) -
                 apply_fix(fix=Fix.objects.get(pk=pk), now=timezone.now())
         written = waiting.filter(pk__in=pks, state=Fix.State.APPLIED).exists()
         last = _run(account, Run.Trigger.VERIFICATION, actor) if written else None
+    if written:
+        # New positions shall show a price at once, not with the next round of the worker.
+        refresh_account(account=account, now=timezone.now())
     return Applied(fixes=list(Fix.objects.filter(pk__in=pks).order_by("pk")), first_run=first, verification_run=last)
 
 
