@@ -153,6 +153,7 @@ class Order(models.Model):
         indexes = (
             models.Index(fields=["submission_state", "not_before"]),
             models.Index(fields=["account", "submitted_at"]),
+            models.Index(fields=["account", "-recorded_at", "-id"]),
             models.Index(
                 fields=["account", "symbol"],
                 condition=~Q(status__in=sorted(TERMINAL_STATUSES)),

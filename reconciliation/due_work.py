@@ -8,6 +8,7 @@ from django.db import transaction
 from broker.models import Account, AccountSnapshot
 from orders.models import Batch
 from reconciliation.models import Fix, Run
+from reconciliation.refreshing import refresh_lease
 from reconciliation.running import lease_name, request_run
 from work import leases
 from work.queue import enqueue_once
@@ -45,7 +46,8 @@ def _queue_for(account: Account, now: datetime) -> int:
     queued = 0
     if _has_fixes_to_apply(account, now) and leases.is_free(lease_name(account), now=now):
         queued += enqueue_once(f"apply:{account.pk}", "reconciliation.tasks.apply_approved_task", account.pk, now=now)
-    if not AccountSnapshot.objects.filter(account=account, read_at__gt=now - REFRESH_EVERY).exists():
+    is_fresh = AccountSnapshot.objects.filter(account=account, read_at__gt=now - REFRESH_EVERY).exists()
+    if not is_fresh and leases.is_free(refresh_lease(account), now=now):
         queued += enqueue_once(
             f"refresh:{account.pk}", "reconciliation.tasks.refresh_account_task", account.pk, now=now
         )

@@ -78,17 +78,6 @@ def plan(explained: list[Explained], record: LocalRecord, evidence: BrokerEviden
     return proposals
 
 
-def why_no_fix(difference: Difference) -> str:
-    """Say why a root has no fix that this program may propose."""
-    if difference.kind in COPIES_ORDER and not difference.broker_order:
-        return "Look-ups go on by themselves; the order is settled when they are certain."
-    if difference.kind in COPIES_ORDER and not difference.fills_are_complete:
-        return "Alpaca has not listed all fills of this order yet. The next run reads them again."
-    if difference.kind in ADJUSTS_POSITION:
-        return "Repair the orders and fills of this symbol first; what remains is shown then."
-    return "This needs a person: the broker's facts do not say what the books should be."
-
-
 # --- Copying an order with its fills ------------------------------------------------------------------------
 
 

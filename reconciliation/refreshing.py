@@ -6,13 +6,23 @@ from broker.errors import BrokerError
 from broker.gateway import Gateway, open_gateway
 from broker.models import Account, AccountSnapshot
 from positions.prices import note_prices
+from work import leases
 
 #: Snapshots of the last days stay for the equity curve; older ones are thinned out to one a day.
 KEEP_EVERY_SNAPSHOT = timedelta(days=2)
 
 
+def refresh_lease(account: Account) -> str:
+    return f"refresh:{account.slug}"
+
+
 def refresh_account(*, account: Account, now: datetime) -> str:
     """Read account, clock and positions once. What cannot be read is left as old as it is, and shows its age."""
+    with leases.holding(refresh_lease(account), seconds=60) as taken:
+        return _refresh(account, now) if taken else "busy"
+
+
+def _refresh(account: Account, now: datetime) -> str:
     try:
         gateway = open_gateway(account)
         snapshot = _read(account, gateway, now)

@@ -22,6 +22,8 @@ from django.utils import timezone
 
 from broker.accounts import default_account
 from broker.models import Account
+from reconciliation.models import Run
+from reconciliation.running import request_run
 from tradingsite.demo_people import MAY, Login, ensure_logins
 from tradingsite.incident.loading import load_database, write_scenario
 from tradingsite.installation import DEMO_FILE, DEMO_USERS_FILE, run_folder
@@ -124,6 +126,10 @@ class Demo:
         sync_schedules()
         if load_database(account=default_account(), now=timezone.now()):
             say("demo: loaded the record of 6 November 2025 as it was that morning")
+            # The first look at it: whoever opens the page finds that day found and explained.
+            request_run(
+                account=default_account(), trigger=Run.Trigger.DEMAND, requested_by="system:demo", now=timezone.now()
+            )
         connection.close()
         return logins
 

@@ -6,6 +6,9 @@ from functools import lru_cache
 
 import psutil
 
+#: The start time that the system gives moves when its clock is corrected; a pid is not used again within this.
+CLOCK_TOLERANCE_SECONDS = 2.0
+
 
 @lru_cache(maxsize=1)
 def _identity(pid: int) -> str:
@@ -25,6 +28,7 @@ def is_gone(holder: str) -> bool:
         return False
     try:
         process = psutil.Process(int(rest))
-        return f"{process.create_time():.2f}" != started or process.status() == psutil.STATUS_ZOMBIE
+        other = abs(process.create_time() - float(started)) > CLOCK_TOLERANCE_SECONDS
+        return other or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True

@@ -33,7 +33,7 @@ class Command(BaseCommand):
         for fix in found:
             self.stdout.write(f"fix {fix.pk}  {fix.title}")
             for row in columns(fix):
-                sides = "".join(f"{text or '–':>24}" for text in (row.database, row.broker, row.after))
+                sides = "".join(f"  {text or '–':>22}" for text in (row.database, row.broker, row.after))
                 self.stdout.write(f"    {row.label:28}{sides}")
         if not found:
             self.stdout.write("No fix is proposed.")

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from tradingsite.installation import run_folder
+from tradingsite.people import ensure_groups
 from tradingsite.preconditions import require_database
 from tradingsite.processes import Supervisor, say
 from tradingsite.schedules import sync_schedules
@@ -21,6 +22,7 @@ class Command(BaseCommand):
         require_database()
         if survivors := sweep(run_folder(), data_dir=settings.DATA_DIR):
             say(f"ended {survivors} processes that had outlived an earlier worker")
+        ensure_groups()
         sync_schedules()
         with Supervisor(register=Register(run_folder())) as supervisor:
             run_worker(supervisor=supervisor, ticker=Ticker())
