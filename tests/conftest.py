@@ -83,6 +83,18 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[Any]:
     return _required(report)
 
 
+#: Tests that wait for real processes come first, so that two workers end at about the same time.
+LONGEST_FIRST = ("tradingsite", "browser", "orders")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        folder = item.path.parent.name
+        return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+
+    items.sort(key=place)
+
+
 def _required(report: Any) -> Any:
     """With REQUIRE_ALL=1 nothing may be left out: a missing program is a failure there, not a reason to skip."""
     if os.environ.get("REQUIRE_ALL") == "1" and report.skipped and not hasattr(report, "wasxfail"):
