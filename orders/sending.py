@@ -61,6 +61,7 @@ def execute_batch(
         settle_orders(account_id=batch.account_id, now=clock())
     until_written(partial(finish_batch, batch_id=batch_id, now=clock()))
     on_progress()
+    reached("before_fills")
     follow_closely(batch_id=batch_id, clock=clock)
     on_progress()
 

@@ -43,8 +43,12 @@ def start_executor(
 
 
 def hold_write_lock(seconds: float) -> subprocess.Popen[str]:
-    """Return when another process holds the database's write lock; it lets go by itself."""
-    command = [sys.executable, "-c", _LOCKER, str(connection.settings_dict["NAME"]), str(seconds)]
+    """Return when another process holds the write lock of the test's database; it lets go by itself."""
+    return start_locker(connection.settings_dict["NAME"], seconds)
+
+
+def start_locker(database: Path | str, seconds: float) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", _LOCKER, str(database), str(seconds)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "locked\n"
