@@ -115,6 +115,13 @@ class AlpacaGateway:
             raise contradiction("a position comes twice in one list")
         return positions
 
+    def get_position(self, symbol: str) -> BrokerPosition:
+        # A pair goes by its name without the slash, which no address takes.
+        position = mapping.to_position(self._read(f"/positions/{quote(symbol.replace('/', ''), safe='')}"))
+        if position.symbol != symbol:
+            raise UnreadableAnswer(f"Alpaca answered with another position than {symbol}.")
+        return position
+
     def open_orders(self) -> Iterator[OrdersPage]:
         return self._walk_orders("open").pages()
 

@@ -73,6 +73,9 @@ class Gateway(Protocol):
 
     def list_positions(self) -> list[BrokerPosition]: ...
 
+    def get_position(self, symbol: str) -> BrokerPosition:
+        """Raise `NotFound` when Alpaca says that it holds no such position."""
+
 
 def open_gateway(account: Account) -> Gateway:
     """Return a gateway of the caller's own: one for each thread. Nothing is asked of Alpaca yet.

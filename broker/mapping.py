@@ -26,6 +26,8 @@ from broker.types import (
     TradingDay,
 )
 
+#: What pairs are quoted in, the longer names first.
+_QUOTES = ("USDT", "USDC", "USD", "BTC")
 # Activities also know a short sale; for the ledger it is a sale.
 _FILL_SIDES = {"buy": "buy", "sell": "sell", "sell_short": "sell"}
 
@@ -178,7 +180,7 @@ def to_position(row: object) -> BrokerPosition:
     if side == "long" and qty < 0:
         raise fields.unreadable(f"it is long, with a quantity of {qty}")
     return BrokerPosition(
-        symbol=fields.text("symbol"),
+        symbol=_position_symbol(fields),
         asset_id=fields.word("asset_id"),
         qty=-abs(qty) if side == "short" else qty,
         avg_entry_price=fields.number("avg_entry_price"),
@@ -187,6 +189,15 @@ def to_position(row: object) -> BrokerPosition:
         unrealized_pl=fields.number_or_none("unrealized_pl"),
         raw=fields.row,
     )
+
+
+def _position_symbol(fields: "_Fields") -> str:
+    """Orders of a pair say BTC/USD, its position BTCUSD: one holding has one name."""
+    symbol = fields.text("symbol")
+    if fields.word("asset_class") != "crypto" or "/" in symbol:
+        return symbol
+    quoted_in = next((money for money in _QUOTES if symbol.endswith(money) and symbol != money), "")
+    return f"{symbol.removesuffix(quoted_in)}/{quoted_in}" if quoted_in else symbol
 
 
 def order_body(request: OrderRequest) -> dict[str, Any]:

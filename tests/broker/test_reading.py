@@ -42,6 +42,22 @@ def test_everything_there_is_can_be_read(gateway: AlpacaGateway, sim: SimAccount
     assert [day.day.day for day in days] == [26, 28]
 
 
+def test_one_position_is_asked_for_by_name(gateway: AlpacaGateway, sim: SimAccount, order: MakeOrder) -> None:
+    with pytest.raises(NotFound):
+        gateway.get_position("AAPL")
+    gateway.submit_order(order(qty=Decimal("2.5")))
+    sim.wait_for_status("one", "filled")
+    assert gateway.get_position("AAPL").qty == Decimal("2.5")
+
+
+def test_a_pair_has_one_name(gateway: AlpacaGateway, sim: SimAccount, order: MakeOrder) -> None:
+    """Alpaca's orders say BTC/USD and its positions BTCUSD."""
+    gateway.submit_order(order(symbol="BTC/USD", qty=Decimal("0.5"), time_in_force="gtc"))
+    sim.wait_for_status("one", "filled")
+    assert [position.symbol for position in gateway.list_positions()] == ["BTC/USD"]
+    assert gateway.get_position("BTC/USD").qty == Decimal("0.5")
+
+
 def test_a_short_position_is_negative(gateway: AlpacaGateway, sim: SimAccount, order: MakeOrder) -> None:
     gateway.submit_order(order(side="sell"))
     sim.wait_for_status("one", "filled")
