@@ -11,16 +11,18 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from audit import journal
 from broker.models import Account
+from orders.errors import OrdersError
 from positions.rebuilding import rebuild_positions
+from reconciliation.errors import FixRefused
 from reconciliation.models import Fix, Run
 from reconciliation.operations import Undo, perform
 from reconciliation.refreshing import refresh_account
-from reconciliation.running import account_lease, make_run, request_run
+from reconciliation.running import account_lease, keeps_lease, make_run, request_run
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +52,9 @@ def apply_approved(*, account: Account, actor: str, wait_seconds: float = 120) -
         first = _run(account, Run.Trigger.APPROVAL, actor)
         if first.state != Run.State.INCOMPLETE:
             for pk in pks:
-                apply_fix(fix=Fix.objects.get(pk=pk), now=timezone.now())
+                if not keeps_lease(account):
+                    break  # whoever took the account over goes on from the rows
+                _apply_or_void(Fix.objects.get(pk=pk), timezone.now())
         written = waiting.filter(pk__in=pks, state=Fix.State.APPLIED).exists()
         last = _run(account, Run.Trigger.VERIFICATION, actor) if written else None
     if written:
@@ -63,6 +67,20 @@ def _run(account: Account, trigger: str, actor: str) -> Run:
     return make_run(run=request_run(account=account, trigger=trigger, requested_by=actor, now=timezone.now()))
 
 
+def _apply_or_void(fix: Fix, now: datetime) -> None:
+    """A fix that cannot be written is void with its reason, and does not keep the others from being written."""
+    try:
+        apply_fix(fix=fix, now=now)
+    except (OperationalError, InterfaceError):
+        raise  # the database delays the work, it does not decide about it
+    except Exception as error:
+        reason = str(error) if isinstance(error, FixRefused | OrdersError) else f"{type(error).__name__}: {error}"
+        logger.exception("fix %s of %s could not be written", fix.pk, fix.account.slug)
+        Fix.objects.filter(pk=fix.pk, state=Fix.State.APPROVED).update(
+            state=Fix.State.STALE, outcome=f"It could not be written, so nothing was changed. {reason}"[:500]
+        )
+
+
 def apply_fix(*, fix: Fix, now: datetime) -> bool:
     """Write one approved fix; False if it is not (or no longer) approved. Two callers: one writes."""
     with transaction.atomic():
@@ -72,9 +90,11 @@ def apply_fix(*, fix: Fix, now: datetime) -> bool:
         if not claimed:
             return False
         undo = Undo()
+        undo.note_never_open("before", fix.account, fix.symbol)
         for operation in fix.plan:
             perform(operation=operation, account=fix.account, fix_pk=fix.pk, undo=undo, now=now)
         rebuild_positions(account=fix.account, symbols={fix.symbol}, now=now)
+        undo.note_never_open("after", fix.account, fix.symbol)
         Fix.objects.filter(pk=fix.pk).update(undo_plan=undo.as_plan())
         journal.record(
             at=now,

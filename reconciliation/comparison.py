@@ -11,15 +11,14 @@ from decimal import Decimal
 from typing import Any
 
 from broker.numbers import plain
-from broker.types import BrokerFill, BrokerOrder, BrokerPosition
+from broker.types import BrokerFill, BrokerOrder
 from orders.identity import is_ours
-from orders.lifecycle import IN_FLIGHT, TRANSITIONAL_STATUSES, SubmissionState, is_terminal
-from reconciliation.difference import Difference, Facts
-from reconciliation.evidence import BrokerEvidence, LocalFill, LocalOrder, LocalPosition, LocalRecord
+from orders.lifecycle import SubmissionState, is_terminal
+from reconciliation.difference import Difference
+from reconciliation.evidence import BrokerEvidence, LocalFill, LocalOrder, LocalRecord
 from reconciliation.kinds import Kind
-
-#: Alpaca recomputes averages overnight by another method; below this relative difference they are equal.
-AVERAGE_TOLERANCE = Decimal("0.0001")
+from reconciliation.position_comparison import compare_positions
+from reconciliation.wording import count_of, dollars_of, fills_in_words, name_of, order_facts, spell_fill
 
 
 def compare(record: LocalRecord, evidence: BrokerEvidence) -> list[Difference]:
@@ -30,7 +29,7 @@ def compare(record: LocalRecord, evidence: BrokerEvidence) -> list[Difference]:
         *_compare_unseen_orders(record, evidence),
         *_compare_fill_values(record, evidence),
         *_phantom_fills(record, evidence),
-        *_compare_positions(record, evidence),
+        *compare_positions(record, evidence),
     ]
     return sorted(found, key=_in_order_of_events)
 
@@ -39,13 +38,6 @@ def _in_order_of_events(difference: Difference) -> tuple[bool, datetime, str]:
     """Dated differences first, as they happened; the key decides between equals, so that two runs agree."""
     moment = difference.holds_cursor_at
     return (moment is None, moment or datetime.min.replace(tzinfo=UTC), difference.key)
-
-
-def symbols_in_flight(record: LocalRecord, evidence: BrokerEvidence) -> frozenset[str]:
-    """Symbols in which an order is between states, so that nothing in them may be called missing."""
-    ours = {order.symbol for order in record.orders if order.is_in_flight and order.submission_state in IN_FLIGHT}
-    theirs = {order.symbol for order in evidence.orders.values() if order.status in TRANSITIONAL_STATUSES}
-    return frozenset(ours | theirs)
 
 
 def _fills_by_order(fills: Iterable[BrokerFill]) -> Mapping[str, tuple[BrokerFill, ...]]:
@@ -67,15 +59,14 @@ def _compare_orders(
 ) -> Iterator[Difference]:
     by_broker_id = {order.broker_order_id: order for order in record.orders if order.broker_order_id}
     by_client_id = {order.client_order_id: order for order in record.orders}
-    our_legs = {leg for order in record.orders for leg in order.leg_ids} | {
-        leg for theirs in evidence.orders.values() if is_ours(theirs.client_order_id) for leg in theirs.leg_ids
-    }
+    booked = _booked_by_order(record.fills.values())
+    our_legs, our_groups = _our_legs(record, evidence, by_broker_id)
     for theirs in evidence.orders.values():
         fills = fills_by_order.get(theirs.broker_order_id, ())
         ours = by_broker_id.get(theirs.broker_order_id)
         if ours is not None:
-            yield from _compare_linked(ours, theirs, record, fills)
-        elif (ours := by_client_id.get(theirs.client_order_id)) is not None:
+            yield from _compare_linked(ours, theirs, booked.get(theirs.broker_order_id, {}), fills)
+        elif (ours := by_client_id.get(theirs.client_order_id)) is not None and not ours.broker_order_id:
             yield _unconfirmed_found(ours, theirs, fills)
         else:
             chain = list(_chain_back(theirs, evidence))
@@ -84,8 +75,31 @@ def _compare_orders(
                 yield _replaced(ours, theirs, fills)
                 continue
             older = [evidence.orders[link].client_order_id for link in chain if link in evidence.orders]
-            is_own = any(map(is_ours, [theirs.client_order_id, *older])) or theirs.broker_order_id in our_legs
+            is_leg = theirs.broker_order_id in our_legs or group_of(theirs) in our_groups
+            is_own = is_leg or any(map(is_ours, [theirs.client_order_id, *older]))
             yield _unrecorded(theirs, fills, is_own=is_own)
+
+
+def _booked_by_order(fills: Iterable[LocalFill]) -> Mapping[str, Mapping[str, LocalFill]]:
+    grouped: dict[str, dict[str, LocalFill]] = defaultdict(dict)
+    for fill in fills:
+        grouped[fill.broker_order_id][fill.activity_id] = fill
+    return grouped
+
+
+def group_of(order: BrokerOrder) -> str:
+    """The group that a bracket, OCO or OTO and its legs share; legs have client_order_ids of Alpaca's making."""
+    return str(order.raw.get("group_id") or "")
+
+
+def _our_legs(
+    record: LocalRecord, evidence: BrokerEvidence, by_broker_id: Mapping[str, LocalOrder]
+) -> tuple[set[str], set[str]]:
+    """Return ids of the legs, and of the groups, of orders that are ours: listed one by one, legs do not say so."""
+    known = [o for o in evidence.orders.values() if is_ours(o.client_order_id) or o.broker_order_id in by_broker_id]
+    legs = {leg for order in record.orders for leg in order.leg_ids} | {leg for o in known for leg in o.leg_ids}
+    groups = {order.group_id for order in record.orders} | {group_of(order) for order in known}
+    return legs, groups - {""}
 
 
 def _chain_back(theirs: BrokerOrder, evidence: BrokerEvidence) -> Iterator[str]:
@@ -99,9 +113,8 @@ def _chain_back(theirs: BrokerOrder, evidence: BrokerEvidence) -> Iterator[str]:
 
 
 def _compare_linked(
-    ours: LocalOrder, theirs: BrokerOrder, record: LocalRecord, fills: tuple[BrokerFill, ...]
+    ours: LocalOrder, theirs: BrokerOrder, booked: Mapping[str, LocalFill], fills: tuple[BrokerFill, ...]
 ) -> Iterator[Difference]:
-    booked = {key: fill for key, fill in record.fills.items() if fill.broker_order_id == theirs.broker_order_id}
     new = tuple(fill for fill in fills if fill.activity_id not in booked)
     complete = _sums_up(booked, new, theirs)
     base: dict[str, Any] = {
@@ -114,24 +127,23 @@ def _compare_linked(
         "holds_cursor_at": theirs.submitted_at,
         "local": order_facts(ours),
         "broker": order_facts(theirs),
-        "dollars": _dollars(theirs, new),
+        "dollars": dollars_of(theirs, new),
     }
+    name = name_of(theirs)
     if ours.status != theirs.status:
         if is_terminal(ours.status) and not is_terminal(theirs.status):
-            text = f"{_name(theirs)} is {ours.status} here but still {theirs.status} at Alpaca, where it can fill."
+            text = f"{name} is {ours.status} here but still {theirs.status} at Alpaca, where it can fill."
             yield Difference(kind=Kind.ZOMBIE_ORDER, sentence=text, **base)
         else:
-            text = f"{_name(theirs)} is {theirs.status} at Alpaca; the database still says {ours.status or 'nothing'}."
+            text = f"{name} is {theirs.status} at Alpaca; the database still says {ours.status or 'nothing'}."
             yield Difference(kind=Kind.STATUS_BEHIND, sentence=text, **base)
     if ours.filled_qty != theirs.filled_qty:
         behind = ours.filled_qty < theirs.filled_qty
-        text = (
-            f"Alpaca filled {plain(theirs.filled_qty)} of {_name(theirs)}; the database says {plain(ours.filled_qty)}."
-        )
+        text = f"Alpaca filled {plain(theirs.filled_qty)} of {name}; the database says {plain(ours.filled_qty)}."
         yield Difference(kind=Kind.FILLED_QTY_BEHIND if behind else Kind.FILLED_QTY_AHEAD, sentence=text, **base)
     if new:
-        base |= {"local": {"fills": []}, "broker": {"fills": [_spell_fill(fill) for fill in new]}}
-        text = f"{_count(len(new), 'fill')} of {_name(theirs)} not recorded: {_fills_in_words(new)}."
+        base |= {"local": {"fills": []}, "broker": {"fills": [spell_fill(fill) for fill in new]}}
+        text = f"{count_of(len(new), 'fill')} of {name_of(theirs)} not recorded: {fills_in_words(new)}."
         yield Difference(kind=Kind.MISSING_FILL, sentence=text, **base)
     elif not complete:
         yield from _sum_mismatch(booked, theirs, base)
@@ -143,7 +155,7 @@ def _sum_mismatch(booked: Mapping[str, LocalFill], theirs: BrokerOrder, base: di
     if total < theirs.filled_qty:
         base |= {"local": {"fills_sum": plain(total)}, "broker": {"fills_sum": plain(theirs.filled_qty)}}
         text = (
-            f"{_name(theirs)} is filled for {plain(theirs.filled_qty)}, but Alpaca lists fills of "
+            f"{name_of(theirs)} is filled for {plain(theirs.filled_qty)}, but Alpaca lists fills of "
             f"{plain(total)} only. The rest appears with a later read."
         )
         yield Difference(kind=Kind.MISSING_FILL, sentence=text, **base)
@@ -155,9 +167,9 @@ def _unconfirmed_found(ours: LocalOrder, theirs: BrokerOrder, fills: tuple[Broke
         subject=ours.client_order_id,
         symbol=theirs.symbol,
         local=order_facts(ours),
-        broker=order_facts(theirs) | {"fills": [_spell_fill(fill) for fill in fills]},
-        sentence=f"{_name(theirs)} was sent without an answer being recorded. Alpaca has it: {theirs.status}.",
-        dollars=_dollars(theirs, fills),
+        broker=order_facts(theirs) | {"fills": [spell_fill(fill) for fill in fills]},
+        sentence=f"{name_of(theirs)} was sent without an answer being recorded. Alpaca has it: {theirs.status}.",
+        dollars=dollars_of(theirs, fills),
         order_pk=ours.pk,
         broker_order=theirs,
         new_fills=fills,
@@ -172,12 +184,12 @@ def _replaced(ours: LocalOrder, theirs: BrokerOrder, fills: tuple[BrokerFill, ..
         subject=theirs.broker_order_id,
         symbol=theirs.symbol,
         local=order_facts(ours),
-        broker=order_facts(theirs) | {"fills": [_spell_fill(fill) for fill in fills]},
+        broker=order_facts(theirs) | {"fills": [spell_fill(fill) for fill in fills]},
         sentence=(
-            f"{ours.side} {plain(ours.qty) or ''} {ours.symbol} was replaced at Alpaca by {_name(theirs)}, "
+            f"{ours.side} {plain(ours.qty) or ''} {ours.symbol} was replaced at Alpaca by {name_of(theirs)}, "
             f"which is not recorded: {theirs.status}."
         ),
-        dollars=_dollars(theirs, fills),
+        dollars=dollars_of(theirs, fills),
         order_pk=ours.pk,
         broker_order=theirs,
         new_fills=fills,
@@ -188,17 +200,17 @@ def _replaced(ours: LocalOrder, theirs: BrokerOrder, fills: tuple[BrokerFill, ..
 
 def _unrecorded(theirs: BrokerOrder, fills: tuple[BrokerFill, ...], *, is_own: bool) -> Difference:
     if is_own:
-        said = f"Our order to {_name(theirs)} is {theirs.status} at Alpaca but is not in the database"
+        said = f"Our order to {name_of(theirs)} is {theirs.status} at Alpaca but is not in the database"
     else:
-        said = f"Somebody placed an order outside this program: {_name(theirs)}, {theirs.status}"
+        said = f"Somebody placed an order outside this program: {name_of(theirs)}, {theirs.status}"
     return Difference(
         kind=Kind.OUR_ORDER_UNLINKED if is_own else Kind.EXTERNAL_ORDER,
         subject=theirs.broker_order_id,
         symbol=theirs.symbol,
         local={},
-        broker=order_facts(theirs) | {"fills": [_spell_fill(fill) for fill in fills]},
-        sentence=f"{said}{': ' + _fills_in_words(fills) if fills else ''}.",
-        dollars=_dollars(theirs, fills),
+        broker=order_facts(theirs) | {"fills": [spell_fill(fill) for fill in fills]},
+        sentence=f"{said}{': ' + fills_in_words(fills) if fills else ''}.",
+        dollars=dollars_of(theirs, fills),
         broker_order=theirs,
         new_fills=fills,
         fills_are_complete=_sums_up({}, fills, theirs),
@@ -246,175 +258,31 @@ def _compare_fill_values(record: LocalRecord, evidence: BrokerEvidence) -> Itera
             kind=Kind.FILL_VALUES_DIFFER,
             subject=activity_id,
             symbol=theirs.symbol,
-            local=_spell_fill(ours),
-            broker=_spell_fill(theirs),
+            local=spell_fill(ours),
+            broker=spell_fill(theirs),
             sentence=f"Fill {activity_id} of {theirs.symbol} has other values at Alpaca.",
             holds_cursor_at=theirs.transaction_time,
         )
 
 
 def _phantom_fills(record: LocalRecord, evidence: BrokerEvidence) -> Iterator[Difference]:
-    if evidence.activities_after is None:
-        return
+    since = evidence.activities_after  # None: every fill there ever was has been read
     for activity_id, ours in record.fills.items():
-        in_window = evidence.activities_after < ours.transaction_time < evidence.read_started_at
+        in_window = (
+            since is None or since < ours.transaction_time
+        ) and ours.transaction_time < evidence.read_started_at
         if in_window and activity_id not in evidence.fills:
             yield Difference(
                 kind=Kind.PHANTOM_FILL,
                 subject=activity_id,
                 symbol=ours.symbol,
-                local=_spell_fill(ours),
+                local=spell_fill(ours),
                 broker={},
                 sentence=f"The database has a fill of {ours.symbol} that Alpaca does not list: {activity_id}.",
                 holds_cursor_at=ours.transaction_time,
             )
 
 
-# --- Positions ----------------------------------------------------------------------------------------------
-
-
-def _compare_positions(record: LocalRecord, evidence: BrokerEvidence) -> Iterator[Difference]:
-    moving = symbols_in_flight(record, evidence)
-    for symbol in sorted(set(record.positions) | set(evidence.positions)):
-        if symbol in moving:
-            continue
-        ours, theirs = record.positions.get(symbol), evidence.positions.get(symbol)
-        difference = _compare_position(symbol, ours, theirs)
-        if difference is not None:
-            yield difference
-        elif ours is not None and ours.state == "pending" and not _has_working_entry(symbol, record, evidence):
-            text = f"{symbol} waits for an entry that no order at Alpaca can fill any more."
-            yield _position_difference(Kind.PENDING_NEVER_FILLED, symbol, ours, None, text)
-
-
-def _has_working_entry(symbol: str, record: LocalRecord, evidence: BrokerEvidence) -> bool:
-    for order in record.orders:
-        if order.symbol != symbol:
-            continue
-        theirs = evidence.orders.get(order.broker_order_id)
-        status = theirs.status if theirs else order.status
-        if order.is_in_flight or (order.submission_state == SubmissionState.CONFIRMED and not is_terminal(status)):
-            return True
-    return False
-
-
-def _compare_position(symbol: str, ours: LocalPosition | None, theirs: BrokerPosition | None) -> Difference | None:
-    have = ours.qty if ours else Decimal(0)
-    there = theirs.qty if theirs else Decimal(0)
-    if have == there:
-        return _compare_average(symbol, ours, theirs)
-    if have == 0:
-        kind, text = Kind.POSITION_BROKER_ONLY, f"Alpaca holds {plain(there)} {symbol}; the database has no position."
-    elif there == 0:
-        kind, text = Kind.POSITION_DATABASE_ONLY, f"The database holds {plain(have)} {symbol}; Alpaca holds none."
-    elif (have > 0) != (there > 0):
-        kind, text = Kind.POSITION_SIDE, f"{symbol} is {plain(have)} in the database and {plain(there)} at Alpaca."
-    else:
-        kind, text = Kind.POSITION_QTY, f"{symbol} is {plain(have)} in the database and {plain(there)} at Alpaca."
-    return _position_difference(kind, symbol, ours, theirs, text)
-
-
-def _compare_average(symbol: str, ours: LocalPosition | None, theirs: BrokerPosition | None) -> Difference | None:
-    if ours is None or theirs is None or ours.avg_entry_price is None:
-        return None
-    if averages_agree(ours.avg_entry_price, theirs):
-        return None
-    text = (
-        f"The average price of {symbol} is {_round(ours.avg_entry_price)} here and "
-        f"{_round(theirs.avg_entry_price)} at Alpaca, for the same quantity."
-    )
-    return _position_difference(Kind.POSITION_AVG_PRICE, symbol, ours, theirs, text)
-
-
-def averages_agree(ours: Decimal, theirs: BrokerPosition) -> bool:
-    return abs(ours - theirs.avg_entry_price) <= abs(theirs.avg_entry_price) * AVERAGE_TOLERANCE
-
-
-def _position_difference(
-    kind: Kind, symbol: str, ours: LocalPosition | None, theirs: BrokerPosition | None, sentence: str
-) -> Difference:
-    price = theirs.avg_entry_price if theirs else (ours.avg_entry_price if ours else None)
-    gap = (theirs.qty if theirs else Decimal(0)) - (ours.qty if ours else Decimal(0))
-    return Difference(
-        kind=kind,
-        subject=symbol,
-        symbol=symbol,
-        local=_position_facts(ours),
-        broker=_position_facts(theirs),
-        sentence=sentence,
-        dollars=abs(gap) * price if price is not None else None,
-    )
-
-
-# --- Spelling -----------------------------------------------------------------------------------------------
-
-
-def order_facts(order: LocalOrder | BrokerOrder) -> dict[str, Any]:
-    """The fields that are compared and shown, under the same names for both sides."""
-    facts: dict[str, Any] = {
-        "client_order_id": order.client_order_id,
-        "broker_order_id": order.broker_order_id,
-        "symbol": order.symbol,
-        "side": order.side,
-        "qty": plain(order.qty),
-        "status": order.status,
-        "filled_qty": plain(order.filled_qty),
-        "filled_avg_price": plain(order.filled_avg_price),
-        "replaced_by": order.replaced_by,
-    }
-    if isinstance(order, LocalOrder):
-        facts["submission_state"] = str(order.submission_state)
-    return facts
-
-
-def _position_facts(position: LocalPosition | BrokerPosition | None) -> Facts:
-    if position is None:
-        return {"qty": "0"}
-    return {"qty": plain(position.qty), "avg_entry_price": plain(position.avg_entry_price)}
-
-
-def _spell_fill(fill: LocalFill | BrokerFill) -> dict[str, object]:
-    return {
-        "activity_id": fill.activity_id,
-        "side": fill.side,
-        "qty": plain(fill.qty),
-        "price": plain(fill.price),
-        "transaction_time": fill.transaction_time.isoformat(),
-    }
-
-
-def _name(order: BrokerOrder) -> str:
-    size = plain(order.qty) if order.qty is not None else f"${plain(order.notional)} of"
-    return f"{order.side} {size} {order.symbol}"
-
-
-def _price(price: Decimal) -> str:
-    """At least two decimals, as people write money; never fewer digits than the price has."""
-    text = plain(price) or "0"
-    return f"{price:.2f}" if len(text.partition(".")[2]) < 2 else text
-
-
-def _fills_in_words(fills: tuple[BrokerFill, ...]) -> str:
-    shown = [f"{plain(fill.qty)} at {_price(fill.price)}" for fill in fills[:3]]
-    return ", ".join(shown) + (f" and {len(fills) - 3} more" if len(fills) > 3 else "")
-
-
-def _dollars(order: BrokerOrder, fills: tuple[BrokerFill, ...]) -> Decimal | None:
-    if fills:
-        return sum((fill.qty * fill.price for fill in fills), Decimal(0))
-    if order.filled_avg_price is not None:
-        return order.filled_qty * order.filled_avg_price
-    return order.qty * order.limit_price if order.qty is not None and order.limit_price is not None else order.notional
-
-
 def _sums_up(booked: Mapping[str, LocalFill], new: tuple[BrokerFill, ...], theirs: BrokerOrder) -> bool:
     total = sum((fill.qty for fill in booked.values()), Decimal(0)) + sum((fill.qty for fill in new), Decimal(0))
     return total == theirs.filled_qty
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _round(price: Decimal) -> str:
-    return format(price, ".4f")

@@ -25,6 +25,7 @@ class BrokerEvidence:
     fills: Mapping[str, BrokerFill] = field(default_factory=dict)  # by activity_id
     other_activities: tuple[BrokerActivity, ...] = ()
     positions: Mapping[str, BrokerPosition] = field(default_factory=dict)  # by symbol
+    orders_after: datetime | None = None  # start of the window in which every order was read; None: all
     activities_after: datetime | None = None  # start of the window in which every fill was read
     counts: Mapping[str, object] = field(default_factory=dict, compare=False)  # the proof: pages, rows, cursors
 
@@ -44,6 +45,7 @@ class LocalOrder:
     replaced_by: str
     is_in_flight: bool  # recorded for sending or perhaps sent
     leg_ids: tuple[str, ...] = ()
+    group_id: str = ""  # of a bracket, OCO or OTO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

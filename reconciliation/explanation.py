@@ -5,6 +5,7 @@ consequences. A position difference is a consequence only when the new fills exp
 """
 
 from collections import defaultdict
+from collections.abc import Iterable
 from decimal import Decimal
 
 from broker.types import BrokerFill
@@ -41,13 +42,16 @@ POSITION_KINDS = frozenset(
 def explain(differences: list[Difference], record: LocalRecord, evidence: BrokerEvidence) -> list[Explained]:
     """Return every difference with the key of its root cause, or None where it is the root."""
     causes = _order_causes(differences)
-    roots = [d for d in differences if d.kind in ORDER_KINDS and causes[d.key] is None]
     by_symbol: dict[str, list[Difference]] = defaultdict(list)
-    for root in roots:
-        by_symbol[root.symbol].append(root)
+    for difference in differences:
+        if difference.kind in ORDER_KINDS:
+            by_symbol[difference.symbol].append(difference)
     for difference in differences:
         if difference.kind in POSITION_KINDS:
-            causes[difference.key] = _position_cause(difference, by_symbol[difference.symbol], record, evidence)
+            about_orders = by_symbol[difference.symbol]
+            roots = [other for other in about_orders if causes[other.key] is None]
+            fills = new_fills(about_orders)
+            causes[difference.key] = _position_cause(difference, roots, fills, record, evidence)
     return [Explained(difference=d, cause_key=causes.get(d.key)) for d in differences]
 
 
@@ -87,18 +91,26 @@ def _fold_replaced(differences: list[Difference], causes: dict[str, str | None])
 
 
 def _position_cause(
-    difference: Difference, roots: list[Difference], record: LocalRecord, evidence: BrokerEvidence
+    difference: Difference,
+    roots: list[Difference],
+    fills: list[BrokerFill],
+    record: LocalRecord,
+    evidence: BrokerEvidence,
 ) -> str | None:
     if not roots:
         return None
     if difference.kind == Kind.PENDING_NEVER_FILLED:
         return roots[0].key
-    fills = [fill for root in roots for fill in root.new_fills]
     theirs = evidence.positions.get(difference.symbol)
     after = qty_after(record.ledgers.get(difference.symbol, ()), fills)
     if fills and after == (theirs.qty if theirs else Decimal(0)):
         return max(roots, key=_weight).key
     return None
+
+
+def new_fills(differences: Iterable[Difference]) -> list[BrokerFill]:
+    """The fills that the ledger lacks, each once: several differences of one order carry the same."""
+    return list({fill.activity_id: fill for d in differences for fill in d.new_fills}.values())
 
 
 def _weight(root: Difference) -> tuple[Decimal, str]:

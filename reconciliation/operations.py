@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import models
@@ -13,15 +13,22 @@ from broker.numbers import exact, plain
 from broker.types import BrokerFill, BrokerOrder
 from orders.booking import book_fill, book_order, import_order
 from orders.models import Fill, Order, OrderEvent
-from positions.models import Adjustment
+from positions.accounting import position_at
+from positions.models import Adjustment, Position
+from positions.rebuilding import ledger_of
+from reconciliation.adjusting import FIX_REFERENCE, stands_on
 from reconciliation.errors import FixRefused
 
-#: Every column of an order that anything may change, and so must be able to be put back.
+#: Every column of an order that a fix may change, and so must be able to be put back. When it was last asked for
+#: says nothing about it, and changes all the time.
 ORDER_COLUMNS = tuple(
     field.attname
     for field in Order._meta.concrete_fields
-    if field.attname not in {"id", "account_id", "batch_id", "client_order_id", "recorded_at"}
+    if field.attname not in {"id", "account_id", "batch_id", "client_order_id", "recorded_at", "followed_at"}
 )
+#: A position row that was never open: it follows from no fill, so no rebuild could bring it back.
+_NEVER_OPEN = ("symbol", "sequence", "state", "side", "closed_at")
+_ADJUSTMENT_COLUMNS = tuple(field.attname for field in Adjustment._meta.concrete_fields)
 
 
 @dataclass(slots=True)
@@ -30,9 +37,22 @@ class Undo:
 
     created: dict[str, list[int]] = field(default_factory=lambda: {"orders": [], "fills": [], "adjustments": []})
     restored: list[dict[str, Any]] = field(default_factory=list)
+    taken_back: list[dict[str, Any]] = field(default_factory=list)  # columns of adjustments that the fix removed
+    never_open: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # before and after
+
+    def note_never_open(self, when: str, account: Account, symbol: str) -> None:
+        rows = Position.objects.filter(account=account, symbol=symbol, opened_at__isnull=True).order_by("sequence")
+        self.never_open[when] = [{name: _dump(getattr(row, name)) for name in _NEVER_OPEN} for row in rows]
 
     def as_plan(self) -> dict[str, Any]:
-        return {"created": self.created, "restored": self.restored}
+        orders = Order.objects.filter(pk__in=self.created["orders"])
+        return {
+            "created": self.created,
+            "created_orders": {str(order.pk): _columns(order) for order in orders},
+            "restored": self.restored,
+            "taken_back": self.taken_back,
+            "never_open": self.never_open,
+        }
 
 
 def perform(*, operation: Mapping[str, Any], account: Account, fix_pk: int, undo: Undo, now: datetime) -> None:
@@ -51,7 +71,12 @@ def perform(*, operation: Mapping[str, Any], account: Account, fix_pk: int, undo
         case "book_order":
             _update(Order.objects.get(pk=operation["order_pk"], account=account), operation, undo, now, actor)
         case "book_adjustment":
-            undo.created["adjustments"].append(_adjust(operation, account, fix_pk, now, actor).pk)
+            _check_ledger(operation, account, is_first=not undo.created["adjustments"])
+            number = len(undo.created["adjustments"]) + 1
+            undo.created["adjustments"].append(_adjust(operation, account, fix_pk, number, now).pk)
+        case "take_back_adjustment":
+            _check_ledger(operation, account, is_first="stands_on" in operation)
+            _take_back(operation, account, undo)
         case "rebuild":
             pass  # the positions of the symbol are rebuilt after every plan
         case unknown:
@@ -67,7 +92,10 @@ def _known(account: Account, facts: BrokerOrder) -> Order | None:
 
 def _update(order: Order, operation: Mapping[str, Any], undo: Undo, now: datetime, actor: str) -> None:
     before, events = _columns(order), list(order.events.values_list("pk", flat=True))
-    book_order(order=order, facts=to_order(operation["order"]), now=now, actor=actor)
+    facts = to_order(operation["order"])
+    book_order(order=order, facts=facts, now=now, actor=actor)
+    if operation.get("restates"):
+        _restate(order, facts, now, actor)
     _book_fills(operation, order, undo, now, actor)
     order.refresh_from_db()
     undo.restored.append({"order": order.pk, "before": before, "after": _columns(order), "events_before": events})
@@ -83,51 +111,107 @@ def _book_fills(operation: Mapping[str, Any], order: Order, undo: Undo, now: dat
             undo.created["fills"].append(fill.pk)
 
 
-def _adjust(operation: Mapping[str, Any], account: Account, fix_pk: int, now: datetime, actor: str) -> Adjustment:
+def _restate(order: Order, facts: BrokerOrder, now: datetime, actor: str) -> None:
+    """Copy what booking refuses: an end that was taken back, a quantity that became less."""
+    if (order.status, order.filled_qty) == (facts.status, facts.filled_qty):
+        return
+    text = f"{order.status}, {plain(order.filled_qty)} filled → {facts.status}, {plain(facts.filled_qty)} filled"
+    names = ("status", "filled_qty", "filled_avg_price", "filled_at", "canceled_at", "expired_at", "failed_at")
+    for name in names:
+        setattr(order, name, getattr(facts, name))
+    order.broker_updated_at, order.raw, order.is_booked = facts.updated_at, dict(facts.raw), False
+    order.save(update_fields=[*names, "broker_updated_at", "raw", "is_booked"])
+    OrderEvent.objects.create(order=order, at=now, kind="restated", text=text[:500], actor=actor)
+
+
+def _check_ledger(operation: Mapping[str, Any], account: Account, *, is_first: bool) -> None:
+    """Inside the transaction, at the last moment: whoever books fills may have been here since the fresh run."""
+    symbol = operation["symbol"]
+    held = stands_on(position_at(ledger_of(account, [symbol]).get(symbol, ())))
+    if is_first and held != operation["stands_on"]:
+        raise FixRefused(f"The ledger of {symbol} moved after it was read: {held['qty']} are held by now.")
+
+
+def _adjust(operation: Mapping[str, Any], account: Account, fix_pk: int, number: int, now: datetime) -> Adjustment:
+    """Book it behind everything the ledger holds, so that it does what was shown even if the clocks differ."""
+    symbol = operation["symbol"]
+    latest = max((entry.at for entry in ledger_of(account, [symbol]).get(symbol, ())), default=now)
     return Adjustment.objects.create(
         account=account,
-        symbol=operation["symbol"],
+        symbol=symbol,
         kind=operation["kind"],
         qty=exact(operation["qty"]),
         price=exact(operation["price"]),
-        effective_at=now,
-        reference=operation["reference"],
+        effective_at=max(now, latest + timedelta(microseconds=1)),
+        reference=f"{FIX_REFERENCE}{fix_pk}:{number}",
         reason=f"Fix {fix_pk}: {operation['reason']}"[:300],
         is_estimated=operation["is_estimated"],
         recorded_at=now,
-        recorded_by=actor,
+        recorded_by=f"{FIX_REFERENCE}{fix_pk}",
     )
+
+
+def _take_back(operation: Mapping[str, Any], account: Account, undo: Undo) -> None:
+    line = Adjustment.objects.filter(account=account, reference=operation["reference"]).first()
+    if line is None or line.qty != exact(operation["qty"]):
+        raise FixRefused(f"The correction {operation['reference']} is not there any more.")
+    undo.taken_back.append({name: _dump(getattr(line, name)) for name in _ADJUSTMENT_COLUMNS})
+    line.delete()
 
 
 # --- The way back ---------------------------------------------------------------------------------------------
 
 
-def check_reversible(plan: Mapping[str, Any]) -> None:
+def check_reversible(plan: Mapping[str, Any], *, account: Account, symbol: str, applied_at: datetime) -> None:
     """Refuse when a later event stands on what the fix wrote: undoing it would tear that down too."""
     created = plan["created"]
     later = Fill.objects.filter(order_id__in=created["orders"]).exclude(pk__in=created["fills"])
     if later.exists():
         raise FixRefused("Later fills were booked on the order that this fix recorded. Undo those first.")
-    for item in plan["restored"]:
-        order = Order.objects.get(pk=item["order"])
+    if Adjustment.objects.filter(pk__in=created["adjustments"]).count() < len(created["adjustments"]):
+        raise FixRefused(f"A later fix took back what this one booked in {symbol}. Undo that one first.")
+    corrections = Adjustment.objects.filter(account=account, symbol=symbol, recorded_at__gt=applied_at)
+    if corrections.exclude(pk__in=created["adjustments"]).exists():
+        raise FixRefused(f"A later correction of {symbol} stands on what this fix wrote. Undo that one first.")
+    changed = [(item["order"], item["after"]) for item in plan["restored"]]
+    for pk, after in [*changed, *plan["created_orders"].items()]:
+        order = Order.objects.filter(pk=pk).first()
+        if order is None:
+            raise FixRefused(f"Order {pk} was removed after this fix. Undo that first.")
         now_is = _columns(order)
-        moved = sorted(name for name in ORDER_COLUMNS if now_is[name] != item["after"].get(name))
+        moved = sorted(name for name in ORDER_COLUMNS if now_is[name] != after.get(name))
         if moved:
             raise FixRefused(
                 f"Order {order.pk} changed after this fix ({', '.join(moved)}), so it cannot be put back as it was."
             )
 
 
-def reverse(plan: Mapping[str, Any]) -> None:
+def reverse(plan: Mapping[str, Any], *, account: Account) -> None:
     """Put everything back. Rows that the fix made go; the journal keeps what they were."""
     created = plan["created"]
     Fill.objects.filter(pk__in=created["fills"]).delete()
     Adjustment.objects.filter(pk__in=created["adjustments"]).delete()
     for item in plan["restored"]:
-        values = {name: _load(name, item["before"].get(name)) for name in ORDER_COLUMNS}
+        values = {name: _load(Order, name, item["before"].get(name)) for name in ORDER_COLUMNS}
         Order.objects.filter(pk=item["order"]).update(**values)
         OrderEvent.objects.filter(order_id=item["order"]).exclude(pk__in=item["events_before"]).delete()
     Order.objects.filter(pk__in=created["orders"]).delete()
+    for columns in plan["taken_back"]:
+        Adjustment.objects.create(**{name: _load(Adjustment, name, value) for name, value in columns.items()})
+    _restore_never_open(plan["never_open"], account)
+
+
+def _restore_never_open(rows: Mapping[str, list[dict[str, Any]]], account: Account) -> None:
+    """Entries that wait, and those that were given up, are as before; what came after the fix stays."""
+    before = {row["sequence"]: row for row in rows["before"]}
+    for row in rows["after"]:
+        same = {name: _load(Position, name, row[name]) for name in _NEVER_OPEN}
+        stored = Position.objects.filter(account=account, opened_at__isnull=True, **same)
+        old = before.get(row["sequence"])
+        if old is None:
+            stored.delete()
+        elif old != row:
+            stored.update(**{name: _load(Position, name, old[name]) for name in _NEVER_OPEN})
 
 
 def _columns(order: Order) -> dict[str, Any]:
@@ -143,8 +227,8 @@ def _dump(value: Any) -> Any:
     return plain(value)
 
 
-def _load(name: str, value: Any) -> Any:
-    column = next(field for field in Order._meta.concrete_fields if field.attname == name)
+def _load(model: type[models.Model], name: str, value: Any) -> Any:
+    column = next(field for field in model._meta.concrete_fields if field.attname == name)
     if value is None or isinstance(column, models.JSONField):
         return value
     return column.to_python(value)

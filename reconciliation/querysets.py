@@ -24,7 +24,8 @@ class DriftQuerySet(models.QuerySet["Drift"]):
 
 class FixQuerySet(models.QuerySet["Fix"]):
     def proposed(self) -> "FixQuerySet":
-        return self.filter(state="proposed")
+        """Those that wait for a person; not those of a difference that somebody decided to ignore."""
+        return self.filter(state="proposed").exclude(drifts__state="ignored")
 
     def awaiting_apply(self) -> "FixQuerySet":
         return self.filter(state="approved")

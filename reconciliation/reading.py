@@ -9,7 +9,6 @@ the two shows as a difference and is settled by the second reading.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from broker.errors import BrokerError, NotFound
 from broker.gateway import Gateway
@@ -26,11 +25,14 @@ from broker.types import (
 from orders.lifecycle import is_terminal
 from reconciliation.errors import IncompleteRead
 from reconciliation.evidence import BrokerEvidence
+from reconciliation.holdings import read_positions
 
 #: More replacements of one order than this is a broken chain, not a patient trader.
 LONGEST_CHAIN = 50
-#: Alpaca's market values move between two calls; a position missing from a list makes a larger gap.
-VALUE_TOLERANCE = Decimal("0.02")
+#: More of our orders than this missing from a list are not looked up one by one.
+MOST_LEFT_OUT = 20
+#: An exit that waits for its entry may be in none of Alpaca's lists.
+UNLISTED_STATUSES = frozenset({"held"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +42,11 @@ class ReadingPlan:
     orders_after: datetime | None
     activities_after: datetime | None
     working_order_ids: frozenset[str]  # ours, linked, can still change
-    known_order_ids: frozenset[str]  # ours, linked, terminal: their fills need no look-up
+    listed_order_ids: frozenset[str]  # ours, linked, submitted in the window: the list must show them
+    known_order_ids: frozenset[str]  # ours, linked: a replaced order whose next one is among them needs no look-up
+    booked_activity_ids: frozenset[str]  # fills that are in the ledger: their orders need no look-up
     unconfirmed_client_order_ids: tuple[str, ...]
+    held_symbols: frozenset[str]  # what we hold: missing from the list of positions, each is asked for by name
 
 
 @dataclass(slots=True)
@@ -89,11 +94,21 @@ class Reader:
         self._take_pages("open_orders", self.gateway.open_orders())
         self._take_pages("orders", self.gateway.orders_since(self.plan.orders_after))
         self.listed = set(self.orders)
-        for broker_order_id in sorted(self.plan.working_order_ids - self.listed):
+        for broker_order_id in sorted((self.plan.working_order_ids | self._left_out()) - self.listed):
             self._take_one(broker_order_id, clock, may_be_absent=True)
         for client_order_id in self.plan.unconfirmed_client_order_ids:
             self._look_up(client_order_id)
         self._follow_chains(clock)
+
+    def _left_out(self) -> frozenset[str]:
+        """Orders that we know of that time and the list did not show: it was cut short, or they are gone."""
+        left_out = self.plan.listed_order_ids - self.listed
+        if len(left_out) > MOST_LEFT_OUT:
+            raise IncompleteRead(
+                f"Alpaca's list lacks {len(left_out)} of our orders, {min(left_out)} among them: "
+                "the list was incomplete, or this is not the account that they were sent to."
+            )
+        return left_out
 
     def _take_pages(self, name: str, pages: Iterator[OrdersPage]) -> None:
         counts, proven = _Counts(), False
@@ -122,7 +137,7 @@ class Reader:
     def _check_listed(self, order: BrokerOrder, clock: BrokerClock) -> None:
         """An order inside the window that the list did not show: the list was cut short."""
         after = self.plan.orders_after
-        if order.submitted_at is None or order.broker_order_id in self.listed:
+        if order.submitted_at is None or order.broker_order_id in self.listed or order.status in UNLISTED_STATUSES:
             return
         if (after is None or order.submitted_at > after) and order.submitted_at < clock.timestamp:
             raise IncompleteRead(
@@ -166,9 +181,13 @@ class Reader:
         self.counts["activities"] = counts.as_facts()
 
     def _read_orders_of_unknown_fills(self, clock: BrokerClock) -> None:
-        known = set(self.orders) | self.plan.known_order_ids
-        for broker_order_id in sorted({fill.broker_order_id for fill in self.fills.values()} - known):
+        new = [fill for key, fill in self.fills.items() if key not in self.plan.booked_activity_ids]
+        for broker_order_id in sorted({fill.broker_order_id for fill in new} - set(self.orders)):
             self._take_one(broker_order_id, clock, may_be_absent=False)
+        # A fill that was taken back is no fill, and its order says what is left of it.
+        taken_back = {str(other.raw.get("order_id") or "") for other in self.others} - {""}
+        for broker_order_id in sorted(taken_back - set(self.orders) - self.absent_order_ids):
+            self._take_one(broker_order_id, clock, may_be_absent=True)
         self._follow_chains(clock)
 
     def _check_fills_against_orders(self) -> None:
@@ -184,15 +203,10 @@ class Reader:
     # --- Positions ------------------------------------------------------------------------------------------
 
     def _read_positions(self, account: BrokerAccount) -> tuple[BrokerAccount, dict[str, BrokerPosition]]:
-        positions = self.gateway.list_positions()
-        if not _values_agree(account, positions):
-            # Prices may have jumped between the two calls: ask for both again before calling it a contradiction.
-            account, positions = self.gateway.get_account(), self.gateway.list_positions()
-            if not _values_agree(account, positions):
-                raise IncompleteRead(_disagreement(account, positions))
+        account, positions = read_positions(self.gateway, account, self.plan.held_symbols)
         self.note("positions", len(positions))
         self.counts["positions"] = {"rows": len(positions)}
-        return account, {position.symbol: position for position in positions}
+        return account, positions
 
     def _evidence(
         self, clock: BrokerClock, account: BrokerAccount, positions: dict[str, BrokerPosition]
@@ -213,38 +227,10 @@ class Reader:
             fills=self.fills,
             other_activities=tuple(self.others),
             positions=positions,
+            orders_after=self.plan.orders_after,
             activities_after=self.plan.activities_after,
             counts=self.counts,
         )
-
-
-def _values_agree(account: BrokerAccount, positions: list[BrokerPosition]) -> bool:
-    """Alpaca's own sums show a list of positions that is empty or cut short."""
-    return all(_close(said, listed) for said, listed in _value_pairs(account, positions))
-
-
-def _value_pairs(account: BrokerAccount, positions: list[BrokerPosition]) -> list[tuple[Decimal, Decimal]]:
-    values = [position.market_value for position in positions]
-    if any(value is None for value in values):
-        return []  # without prices there is nothing to compare
-    known = [value for value in values if value is not None]
-    return [
-        (account.long_market_value, sum((v for v in known if v > 0), Decimal(0))),
-        (account.short_market_value, sum((v for v in known if v < 0), Decimal(0))),
-    ]
-
-
-def _close(said: Decimal, listed: Decimal) -> bool:
-    return abs(said - listed) <= max(abs(said), abs(listed)) * VALUE_TOLERANCE + Decimal("0.05")
-
-
-def _disagreement(account: BrokerAccount, positions: list[BrokerPosition]) -> str:
-    listed = sum((p.market_value or Decimal(0) for p in positions), Decimal(0))
-    said = account.long_market_value + account.short_market_value
-    return (
-        f"Alpaca's account says that its positions are worth {said:,.2f} dollars, but its list of {len(positions)} "
-        f"positions adds up to {listed:,.2f}: the list is incomplete."
-    )
 
 
 def _spell(moment: datetime | None) -> str | None:

@@ -1,10 +1,11 @@
 """Load from the database the part of our record that a reading touches."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from django.db.models import Q
+from django.db.models.fields.json import KeyTextTransform
 
 from broker.models import Account
 from orders.lifecycle import IN_FLIGHT, SubmissionState
@@ -12,11 +13,14 @@ from orders.models import Batch, Fill, Order
 from positions.in_force import ParameterBook
 from positions.models import Position
 from positions.rebuilding import ledger_of
+from reconciliation.comparison import group_of
 from reconciliation.evidence import BrokerEvidence, LocalFill, LocalOrder, LocalPosition, LocalRecord, Percentages
 from reconciliation.reading import ReadingPlan
 
 #: SQLite takes at most 32,766 values in one statement; PostgreSQL plans long lists badly.
 IDS_IN_ONE_QUERY = 2000
+#: Windows are asked for by whole seconds, so that a little more than the window comes.
+EDGE = timedelta(seconds=1)
 
 T = TypeVar("T")
 
@@ -28,14 +32,21 @@ def plan_reading(*, account: Account, orders_after: datetime | None, activities_
         account=account, submission_state__in=[SubmissionState.SUBMITTING, SubmissionState.UNCONFIRMED]
     )
     linked = Order.objects.filter(account=account).exclude(broker_order_id="")
+    listed = linked.filter(submitted_at__isnull=False).exclude(status="held")
+    booked = Fill.objects.filter(account=account)
+    if orders_after is not None:
+        listed = listed.filter(submitted_at__gt=orders_after)
     if activities_after is not None:
-        # Fills in the window can only be of orders that were touched in it, or are in it themselves.
-        recent = Fill.objects.filter(account=account, transaction_time__gte=activities_after)
-        linked = linked.filter(Q(submitted_at__gte=activities_after) | Q(pk__in=recent.values("order_id")))
+        booked = booked.filter(transaction_time__gte=activities_after - EDGE)
+        linked = linked.filter(Q(submitted_at__gte=activities_after) | Q(pk__in=booked.values("order_id")))
+    held = Position.objects.filter(account=account).open().values_list("symbol", flat=True)
     return ReadingPlan(
         orders_after=orders_after,
         activities_after=activities_after,
         working_order_ids=frozenset(working),
+        listed_order_ids=frozenset(listed.values_list("broker_order_id", flat=True)),
+        booked_activity_ids=frozenset(booked.values_list("activity_id", flat=True)),
+        held_symbols=frozenset(held),
         known_order_ids=frozenset(linked.values_list("broker_order_id", flat=True)),
         unconfirmed_client_order_ids=tuple(unsure.values_list("client_order_id", flat=True).order_by("pk")),
     )
@@ -92,6 +103,7 @@ def _symbols(evidence: BrokerEvidence, orders: list[Order], stored: list[Positio
 def _load_orders(account: Account, evidence: BrokerEvidence) -> list[Order]:
     found: dict[int, Order] = {}
     mine = Order.objects.filter(account=account).select_related("batch").defer("raw")
+    mine = mine.annotate(group_id=KeyTextTransform("group_id", "raw"))
     client_order_ids = [order.client_order_id for order in evidence.orders.values()]
     broker_order_ids = list(evidence.orders)
     for order_id in {fill.broker_order_id for fill in evidence.fills.values()} - set(broker_order_ids):
@@ -103,6 +115,12 @@ def _load_orders(account: Account, evidence: BrokerEvidence) -> list[Order]:
     found.update((order.pk, order) for order in mine.working())
     for chunk in _chunks([order.replaces for order in evidence.orders.values() if order.replaces]):
         found.update((order.pk, order) for order in mine.filter(broker_order_id__in=chunk))
+    known = {order.broker_order_id for order in found.values()}
+    legs = [theirs for theirs in evidence.orders.values() if group_of(theirs) and theirs.broker_order_id not in known]
+    for chunk in _chunks(sorted({group_of(leg) for leg in legs})):
+        # The parent of a leg that was activated late may lie far back.
+        parents = mine.filter(symbol__in={leg.symbol for leg in legs}).exclude(order_class__in=["", "simple"])
+        found.update((order.pk, order) for order in parents.filter(raw__group_id__in=chunk))
     return [found[pk] for pk in sorted(found)]
 
 
@@ -114,7 +132,9 @@ def _load_fills(account: Account, evidence: BrokerEvidence, by_pk: dict[int, Ord
     seen = [pk for pk, order in by_pk.items() if order.broker_order_id in evidence.orders]
     for pks in _chunks(seen):
         found.update((fill.activity_id, fill) for fill in mine.filter(order_id__in=pks))
-    if evidence.activities_after is not None:
+    if evidence.activities_after is None:
+        found.update((fill.activity_id, fill) for fill in mine)
+    else:
         window = mine.filter(transaction_time__gt=evidence.activities_after)
         found.update((fill.activity_id, fill) for fill in window)
     return {activity_id: _local_fill(fill) for activity_id, fill in found.items()}
@@ -139,6 +159,7 @@ def _local_order(order: Order) -> LocalOrder:
         filled_qty=order.filled_qty,
         filled_avg_price=order.filled_avg_price,
         replaced_by=order.replaced_by,
+        group_id=getattr(order, "group_id", None) or "",
         is_in_flight=order.submission_state in IN_FLIGHT and (released or not waiting),
     )
 

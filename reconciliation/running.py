@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
@@ -15,7 +15,7 @@ from broker.errors import BrokerError
 from broker.gateway import Gateway, open_gateway
 from broker.models import Account
 from reconciliation.binding import check_account
-from reconciliation.comparison import compare, symbols_in_flight
+from reconciliation.comparison import compare
 from reconciliation.difference import Explained
 from reconciliation.errors import AccountReset, IncompleteRead, RunInProgress, WrongAccount
 from reconciliation.evidence import BrokerEvidence, LocalRecord
@@ -24,10 +24,11 @@ from reconciliation.importing import import_history, needs_import
 from reconciliation.kinds import Kind
 from reconciliation.models import Drift, ReadingCursor, Run
 from reconciliation.planning import plan
+from reconciliation.position_comparison import symbols_in_flight
 from reconciliation.progress import ProgressNote
 from reconciliation.reading import Reader, overlap
 from reconciliation.recorded import load_record, plan_reading
-from reconciliation.storing import earliest_hold, store_evidence_drift, store_findings
+from reconciliation.storing import Scope, earliest_hold, reopen_expired, store_evidence_drift, store_findings
 from work import leases
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,8 @@ class Judgement:
 
     evidence: BrokerEvidence
     record: LocalRecord
-    explained: list[Explained] = field(default_factory=list)
+    explained: list[Explained]
+    cursor_was: tuple[datetime | None, datetime | None]
 
 
 def request_run(*, account: Account, trigger: str, requested_by: str, now: datetime, is_full: bool = False) -> Run:
@@ -77,8 +79,13 @@ def account_lease(account: Account, *, wait_seconds: float) -> Iterator[None]:
         leases.give_back(name)
 
 
+def keeps_lease(account: Account) -> bool:
+    """Hold on to the account; False when another process has taken it over, and then the work must stop."""
+    return leases.renew(lease_name(account), seconds=LEASE_SECONDS, now=timezone.now())
+
+
 def _keep_lease(account: Account) -> None:
-    if not leases.renew(lease_name(account), seconds=LEASE_SECONDS, now=timezone.now()):
+    if not keeps_lease(account):
         raise IncompleteRead(f"Another process took over account {account.slug} while it was being judged.")
 
 
@@ -89,11 +96,11 @@ def lease_name(account: Account) -> str:
 def make_run(*, run: Run) -> Run:
     """Make a requested run; the account's lease is held by the caller. Never raises for what Alpaca does."""
     account = run.account
-    _keep_lease(account)
     Run.objects.filter(pk=run.pk).update(state=Run.State.RUNNING, started_at=timezone.now())
     run.refresh_from_db()
     gateway: Gateway | None = None
     try:
+        _keep_lease(account)
         gateway = open_gateway(account)
         judgement = _judge(run, gateway)
         _keep_lease(account)
@@ -118,10 +125,10 @@ def _judge(run: Run, gateway: Gateway) -> Judgement:
     if needs_import(run.account, cursor):
         check_account(account=run.account, found=gateway.get_account(), now=timezone.now())
         import_history(account=run.account, gateway=gateway, cursor=cursor, note=note)
+    reopen_expired(account=run.account, now=timezone.now())
     judgement = _look(run, gateway, cursor, note)
     for _reading in range(MOST_READINGS - 1):
         if not judgement.explained:
-            _refuse_if_moving(judgement)
             return judgement
         time.sleep(settings.QUIET_PERIOD_SECONDS)
         if _is_new_riddle(run, judgement):
@@ -138,16 +145,24 @@ def _judge(run: Run, gateway: Gateway) -> Judgement:
 
 
 def _look(run: Run, gateway: Gateway, cursor: ReadingCursor, note: ProgressNote) -> Judgement:
-    hours = settings.CURSOR_OVERLAP_HOURS
+    cursor.refresh_from_db()
+    hold = None if run.is_full else earliest_hold(run.account)
     reading = plan_reading(
         account=run.account,
-        orders_after=None if run.is_full else overlap(cursor.orders_read_to, hours=hours),
-        activities_after=None if run.is_full else overlap(cursor.activities_read_to, hours=hours),
+        orders_after=None if run.is_full else _window_start(cursor.orders_read_to, hold),
+        activities_after=None if run.is_full else _window_start(cursor.activities_read_to, hold),
     )
     evidence = Reader(gateway=gateway, plan=reading, note=note).read()
     check_account(account=run.account, found=evidence.account, now=timezone.now())
     record = load_record(account=run.account, evidence=evidence)
-    return Judgement(evidence, record, explain(compare(record, evidence), record, evidence))
+    explained = explain(compare(record, evidence), record, evidence)
+    return Judgement(evidence, record, explained, (cursor.orders_read_to, cursor.activities_read_to))
+
+
+def _window_start(read_to: datetime | None, hold: datetime | None) -> datetime | None:
+    if read_to is None:
+        return None
+    return overlap(min(read_to, hold) if hold else read_to, hours=settings.CURSOR_OVERLAP_HOURS)
 
 
 def _is_new_riddle(run: Run, judgement: Judgement) -> bool:
@@ -183,12 +198,26 @@ def _finish_complete(run: Run, judgement: Judgement, *, calls: int) -> None:
     now = timezone.now()
     proposals = plan(judgement.explained, judgement.record, judgement.evidence)
     with transaction.atomic():
-        drifts, _fixes = store_findings(run=run, explained=judgement.explained, proposals=proposals, now=now)
+        drifts = store_findings(
+            run=run, explained=judgement.explained, proposals=proposals, scope=_scope_of(judgement), now=now
+        )
         is_open = any(drift.state == Drift.State.OPEN for drift in drifts)
+        if not is_open:
+            _refuse_if_moving(judgement)
         run.state = Run.State.DRIFT if is_open else Run.State.IN_SYNC
         run.completeness = dict(judgement.evidence.counts)
         _save_end(run, now, calls)
-        _advance_cursor(run.account, judgement.evidence.read_started_at)
+        _advance_cursor(run.account, judgement)
+
+
+def _scope_of(judgement: Judgement) -> Scope:
+    evidence = judgement.evidence
+    moving = symbols_in_flight(judgement.record, evidence)
+    starts = [start for start in (evidence.orders_after, evidence.activities_after) if start is not None]
+    return Scope(
+        since=max(starts, default=None),
+        unjudged=frozenset(f"{kind}:{symbol}" for kind in POSITION_KINDS for symbol in moving),
+    )
 
 
 def _finish_incomplete(run: Run, error: Exception, *, calls: int) -> None:
@@ -211,7 +240,14 @@ def _save_end(run: Run, now: datetime, calls: int) -> None:
     run.save(update_fields=["state", "finished_at", "api_calls", "incomplete_reason", "completeness", "is_full"])
 
 
-def _advance_cursor(account: Account, read_to: datetime) -> None:
+def _advance_cursor(account: Account, judgement: Judgement) -> None:
+    """Unless somebody moved it since it was read: what was undone meanwhile must be read again."""
     hold = earliest_hold(account)
-    moment = min(read_to, hold) if hold else read_to
-    ReadingCursor.objects.filter(account=account).update(orders_read_to=moment, activities_read_to=moment)
+    moment = judgement.evidence.read_started_at
+    if hold is not None:
+        moment = min(moment, hold)
+    orders_read_to, activities_read_to = judgement.cursor_was
+    as_it_was = ReadingCursor.objects.filter(
+        account=account, orders_read_to=orders_read_to, activities_read_to=activities_read_to
+    )
+    as_it_was.update(orders_read_to=moment, activities_read_to=moment)

@@ -1,39 +1,68 @@
 """Keep what a complete run found: drifts and fixes by their keys, so that a second sighting is not a second row."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
+from django.db.models import Q
+
 from broker.models import Account
-from reconciliation.difference import Explained
+from reconciliation.difference import Difference, Explained, Facts
 from reconciliation.kinds import KINDS, Kind
 from reconciliation.models import Drift, Fix, Run
-from reconciliation.planning import Proposal
+from reconciliation.proposals import Proposal
 
+#: Windows exclude the moment they begin at.
+HELD_BACK = timedelta(seconds=1)
+_GAPS = frozenset({Kind.POSITION_BROKER_ONLY, Kind.POSITION_DATABASE_ONLY, Kind.POSITION_QTY, Kind.POSITION_SIDE})
 _DRIFT_FIELDS = (
     "state", "symbol", "severity", "sentence", "dollars", "local", "broker", "evidence", "holds_cursor_at",
-    "cause", "fix", "last_run", "last_seen_at", "resolved_at",
+    "cause", "fix", "last_run", "last_seen_at", "resolved_at", "ignored_reason", "ignored_until",
 )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What a run could judge. What lies outside is neither resolved nor verified by not being shown."""
+
+    since: datetime | None = None  # orders and fills after it were read; None: all
+    unjudged: frozenset[str] = frozenset()  # keys of differences that an order on its way leaves open
+
+    def covers(self, drift: Drift) -> bool:
+        if drift.key in self.unjudged:
+            return False
+        return self.since is None or drift.holds_cursor_at is None or drift.holds_cursor_at > self.since
+
+
 def store_findings(
-    *, run: Run, explained: list[Explained], proposals: list[Proposal], now: datetime
-) -> tuple[list[Drift], list[Fix]]:
-    """Write the run's drifts and fixes; resolve and withdraw what it no longer shows. Call it in a transaction."""
-    fixes = _store_fixes(run, proposals, {item.difference.key for item in explained}, now)
-    drifts = _store_drifts(run, explained, fixes, now)
-    return drifts, list(fixes.values())
+    *, run: Run, explained: list[Explained], proposals: list[Proposal], scope: Scope, now: datetime
+) -> list[Drift]:
+    """Write the run's drifts and fixes; resolve and withdraw what it no longer shows. Call it in a transaction.
+
+    Return the drifts that stand, those that this run could not judge included.
+    """
+    fixes = _store_fixes(run, proposals, {item.difference.key for item in explained}, scope, now)
+    return _store_drifts(run, explained, fixes, scope, now)
+
+
+def reopen_expired(*, account: Account, now: datetime) -> None:
+    """Ignoring ends by time: what was ignored is open again before the run decides what to read."""
+    expired = Drift.objects.filter(account=account, state=Drift.State.IGNORED, ignored_until__lte=now)
+    Drift.objects.filter(cause__in=expired, state=Drift.State.IGNORED).update(state=Drift.State.OPEN)
+    expired.update(state=Drift.State.OPEN)
 
 
 # --- Fixes --------------------------------------------------------------------------------------------------
 
 
-def _store_fixes(run: Run, proposals: list[Proposal], shown: set[str], now: datetime) -> dict[str, Fix]:
+def _store_fixes(run: Run, proposals: list[Proposal], shown: set[str], scope: Scope, now: datetime) -> dict[str, Fix]:
     live = {fix.key: fix for fix in Fix.objects.filter(account=run.account, state__in=Fix.LIVE_STATES)}
     kept: dict[str, Fix] = {}
     for proposal in proposals:
         fix = live.get(proposal.key)
-        if fix is not None and _still_stands(fix, proposal, run):
+        if fix is not None and _still_stands(fix, proposal):
             kept[proposal.key] = _refresh(fix, proposal)
             continue
         if fix is not None:
@@ -41,11 +70,11 @@ def _store_fixes(run: Run, proposals: list[Proposal], shown: set[str], now: date
         kept[proposal.key] = _propose(run, proposal, now)
     for key, fix in live.items():
         if key not in kept:
-            _end_unseen(fix, run, shown, now)
+            _end_unseen(fix, run, shown, scope, now)
     return kept
 
 
-def _still_stands(fix: Fix, proposal: Proposal, run: Run) -> bool:
+def _still_stands(fix: Fix, proposal: Proposal) -> bool:
     return fix.state != Fix.State.APPLIED and fix.fingerprint == proposal.fingerprint
 
 
@@ -74,9 +103,12 @@ def _end_outdated(fix: Fix, run: Run) -> None:
         )
 
 
-def _end_unseen(fix: Fix, run: Run, shown: set[str], now: datetime) -> None:
+def _end_unseen(fix: Fix, run: Run, shown: set[str], scope: Scope, now: datetime) -> None:
     """No proposal under this key any more: verified, failed, or no longer needed."""
-    if fix.state == Fix.State.APPLIED and fix.key not in shown:
+    if fix.key in scope.unjudged:
+        if fix.state != Fix.State.APPLIED:  # what was applied waits for a run that can say what came of it
+            _end(fix, Fix.State.STALE, f"An order in {fix.symbol} was on its way in run {run.pk}: look at it anew.")
+    elif fix.state == Fix.State.APPLIED and fix.key not in shown:
         changed = Fix.objects.filter(pk=fix.pk, state=Fix.State.APPLIED).update(
             state=Fix.State.VERIFIED, verified_at=now, verification_run=run
         )
@@ -117,7 +149,9 @@ def _propose(run: Run, proposal: Proposal, now: datetime) -> Fix:
 # --- Drifts -------------------------------------------------------------------------------------------------
 
 
-def _store_drifts(run: Run, explained: list[Explained], fixes: Mapping[str, Fix], now: datetime) -> list[Drift]:
+def _store_drifts(
+    run: Run, explained: list[Explained], fixes: Mapping[str, Fix], scope: Scope, now: datetime
+) -> list[Drift]:
     live = {
         drift.key: drift
         for drift in Drift.objects.filter(account=run.account, state__in=[Drift.State.OPEN, Drift.State.IGNORED])
@@ -127,17 +161,10 @@ def _store_drifts(run: Run, explained: list[Explained], fixes: Mapping[str, Fix]
     for item in sorted(explained, key=lambda item: item.cause_key is not None):
         cause = stored.get(item.cause_key) if item.cause_key else None
         stored[item.difference.key] = _store_drift(run, item, live, cause, fixes.get(item.difference.key), now)
-    gone = [drift.pk for key, drift in live.items() if key not in stored and not _stays_ignored(drift, now)]
+    unseen = [drift for key, drift in live.items() if key not in stored]
+    gone = [drift.pk for drift in unseen if scope.covers(drift)]
     Drift.objects.filter(pk__in=gone).update(state=Drift.State.RESOLVED, resolved_at=now)
-    return list(stored.values())
-
-
-def _stays_ignored(drift: Drift, now: datetime) -> bool:
-    """An ignored order from outside leaves the reading window but is not gone; its rule ends by time."""
-    is_order = KINDS[Kind(drift.kind)].group == "identity"
-    return (
-        drift.state == Drift.State.IGNORED and is_order and (drift.ignored_until is None or drift.ignored_until > now)
-    )
+    return [*stored.values(), *(drift for drift in unseen if not scope.covers(drift))]
 
 
 def _store_drift(
@@ -156,6 +183,8 @@ def _store_drift(
             first_run=run,
             first_seen_at=now,
         )
+    else:
+        _end_ignoring_if_moved(drift, found)
     drift.symbol = found.symbol
     drift.severity = facts.severity.value
     drift.sentence = found.sentence[:500]
@@ -179,6 +208,21 @@ def _state(drift: Drift, cause: Drift | None, now: datetime) -> str:
     expired = drift.ignored_until is not None and drift.ignored_until <= now
     own_rule = drift.state == Drift.State.IGNORED and drift.ignored_reason and not expired
     return Drift.State.IGNORED if own_rule else Drift.State.OPEN
+
+
+def _end_ignoring_if_moved(drift: Drift, found: Difference) -> None:
+    """A person ignored what was to be seen then. Something else under the same key is for a person to see again."""
+    if drift.state == Drift.State.IGNORED and drift.ignored_reason:
+        seen, shown = (_picture(found.kind, side.local, side.broker) for side in (drift, found))
+        if seen != shown:
+            drift.state, drift.ignored_reason, drift.ignored_until = Drift.State.OPEN, "", None
+
+
+def _picture(kind: Kind, local: Facts, broker: Facts) -> object:
+    """What ignoring holds on to. Both sides of a position move with every trade: there it is the gap."""
+    if kind in _GAPS:
+        return Decimal(broker["qty"]) - Decimal(local["qty"])
+    return dict(local), dict(broker)
 
 
 def _evidence(item: Explained) -> dict[str, Any]:
@@ -215,6 +259,12 @@ def store_evidence_drift(*, run: Run, kind: Kind, sentence: str, now: datetime) 
 
 
 def earliest_hold(account: Account) -> datetime | None:
-    """The cursor stays before every broker order that open drift is about, so that the next run reads it again."""
-    holds = Drift.objects.filter(account=account, state=Drift.State.OPEN, holds_cursor_at__isnull=False)
-    return holds.order_by("holds_cursor_at").values_list("holds_cursor_at", flat=True).first()
+    """The cursor stays before every broker order that open drift is about, so that the next run reads it again.
+
+    An ignored one is read again, too, while it explains something else.
+    """
+    live = Drift.objects.filter(account=account, holds_cursor_at__isnull=False)
+    explains = Q(state=Drift.State.IGNORED, consequences__state=Drift.State.IGNORED)
+    holds = live.filter(Q(state=Drift.State.OPEN) | explains).order_by("holds_cursor_at")
+    earliest = holds.values_list("holds_cursor_at", flat=True).first()
+    return earliest - HELD_BACK if earliest else None

@@ -3,12 +3,14 @@
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 
 from audit import journal
 from positions.rebuilding import rebuild_positions
 from reconciliation.errors import FixRefused
-from reconciliation.models import Fix, ReadingCursor
+from reconciliation.models import Drift, Fix, ReadingCursor
 from reconciliation.operations import check_reversible, reverse
+from reconciliation.storing import HELD_BACK
 
 UNDOABLE = (Fix.State.APPLIED, Fix.State.VERIFIED, Fix.State.FAILED)
 
@@ -26,8 +28,9 @@ def undo_fix(*, fix: Fix, actor: str, now: datetime, reason: str = "") -> Fix:
         )
         if not claimed:
             raise FixRefused(f"Fix {fix.pk} was changed by somebody else just now. Look at it again.")
-        check_reversible(fix.undo_plan)
-        reverse(fix.undo_plan)
+        applied_at = fix.applied_at or now
+        check_reversible(fix.undo_plan, account=fix.account, symbol=fix.symbol, applied_at=applied_at)
+        reverse(fix.undo_plan, account=fix.account)
         rebuild_positions(account=fix.account, symbols={fix.symbol}, now=now)
         _read_again_from(fix)
         journal.record(
@@ -48,9 +51,10 @@ def undo_fix(*, fix: Fix, actor: str, now: datetime, reason: str = "") -> Fix:
 
 def _read_again_from(fix: Fix) -> None:
     """The cursor went past the order while it was recorded: put it back, so that the next run sees it again."""
-    holds = fix.drifts.filter(holds_cursor_at__isnull=False).order_by("holds_cursor_at")
-    moment = holds.values_list("holds_cursor_at", flat=True).first()
-    if moment is not None:
+    mine = Drift.objects.filter(Q(fix=fix) | Q(cause__fix=fix), holds_cursor_at__isnull=False)
+    earliest = mine.order_by("holds_cursor_at").values_list("holds_cursor_at", flat=True).first()
+    if earliest is not None:
+        moment = earliest - HELD_BACK
         cursor = ReadingCursor.objects.filter(account=fix.account)
         cursor.filter(orders_read_to__gt=moment).update(orders_read_to=moment)
         cursor.filter(activities_read_to__gt=moment).update(activities_read_to=moment)

@@ -13,6 +13,7 @@ from positions.models import Position
 from positions.rebuilding import compute_positions, differences
 from reconciliation.binding import check_account
 from reconciliation.errors import IncompleteRead
+from reconciliation.holdings import read_positions
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,13 +50,15 @@ def verify_account(*, account: Account, now: datetime) -> Verification:
 
 
 def _against_broker(account: Account, computed: list[Position], now: datetime) -> list[dict[str, Any]]:
+    ours = {row.symbol: row.qty for row in computed if row.state == Position.State.OPEN}
     try:
         gateway = open_gateway(account)
-        check_account(account=account, found=gateway.get_account(), now=now)
-        theirs = {position.symbol: position.qty for position in gateway.list_positions()}
+        found = gateway.get_account()
+        check_account(account=account, found=found, now=now)
+        _, positions = read_positions(gateway, found, ours)
     except BrokerError as error:
         raise IncompleteRead(str(error)) from error
-    ours = {row.symbol: row.qty for row in computed if row.state == Position.State.OPEN}
+    theirs = {symbol: position.qty for symbol, position in positions.items()}
     zero = Decimal(0)
     return [
         {"symbol": symbol, "rebuilt": plain(ours.get(symbol, zero)), "broker": plain(theirs.get(symbol, zero))}

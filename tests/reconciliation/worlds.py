@@ -25,7 +25,7 @@ from reconciliation.evidence import (
     Percentages,
 )
 from reconciliation.explanation import entry_of
-from reconciliation.planning import Proposal
+from reconciliation.proposals import Proposal
 
 START = datetime(2025, 11, 6, 13, 0, tzinfo=UTC)
 READ_AT = START + timedelta(days=1)

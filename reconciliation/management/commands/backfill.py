@@ -14,7 +14,7 @@ from reconciliation.approving import approve_fixes
 from reconciliation.columns import columns
 from reconciliation.documents import fix_document
 from reconciliation.errors import FixRefused
-from reconciliation.models import Fix
+from reconciliation.models import Drift, Fix
 
 
 class Command(BaseCommand):
@@ -74,7 +74,8 @@ def _chosen(options: dict[str, Any]) -> list[Fix]:
     fixes = Fix.objects.select_related("account").order_by("pk")
     if options["all"]:
         account = chosen_account(options["account"])
-        return list(fixes.filter(account=account, state__in=[Fix.State.PROPOSED, Fix.State.APPROVED]))
+        waiting = fixes.filter(account=account, state__in=[Fix.State.PROPOSED, Fix.State.APPROVED])
+        return list(waiting.exclude(drifts__state=Drift.State.IGNORED))
     found = list(fixes.filter(pk__in=options["fix"]))
     missing = sorted(set(options["fix"]) - {fix.pk for fix in found})
     if missing:

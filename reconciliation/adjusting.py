@@ -1,0 +1,210 @@
+"""Plan the repair of a position that no fill explains: an explicit, signed entry, or one taken back. Pure."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from decimal import Decimal
+
+from broker.numbers import plain
+from broker.types import BrokerFill, BrokerPosition
+from positions.accounting import LedgerEntry, NetPosition, position_at
+from reconciliation.difference import Difference
+from reconciliation.evidence import BrokerEvidence, LocalRecord
+from reconciliation.explanation import entry_of
+from reconciliation.kinds import Kind
+from reconciliation.position_comparison import averages_agree
+from reconciliation.proposals import Operation, Proposal, make_proposal, position_columns
+
+#: What a fix booked begins so, with the number of the fix behind it.
+FIX_REFERENCE = "fix:"
+ZERO = Decimal(0)
+
+
+def adjust_position(root: Difference, record: LocalRecord, evidence: BrokerEvidence) -> Proposal:
+    """Make the ledger agree with Alpaca's position. It infers, so it always needs a person."""
+    ledger = record.ledgers.get(root.symbol, ())
+    position = evidence.positions.get(root.symbol)
+    held = position_at(ledger)
+    is_average = root.kind == Kind.POSITION_AVG_PRICE
+    if held.qty == _qty(position) and not (is_average and _average_differs(held, position)):
+        return rebuild(root, record, evidence)
+    if guesses := guesses_to_take_back(root.symbol, [], record, evidence):
+        return _take_back_guesses(root, guesses, held, record, evidence)
+    entries = _adjusting_entries(root, held, evidence)
+    before, after, broker = position_columns(root.symbol, [], record, evidence, extra=entries)
+    title = f"Take over Alpaca's average price of {root.symbol}" if is_average else _title(root.symbol, entries)
+    return make_proposal(
+        root,
+        action="adjust_average" if is_average else "adjust_position",
+        title=title,
+        operations=[_book(root, entry, held) for entry in entries],
+        before={"position": before},
+        broker={"position": broker},
+        after={"position": after},
+        about=[root],
+    )
+
+
+def rebuild(root: Difference, record: LocalRecord, evidence: BrokerEvidence) -> Proposal:
+    before, after, broker = position_columns(root.symbol, [], record, evidence)
+    return make_proposal(
+        root,
+        action="rebuild_position",
+        title=f"Rebuild the position in {root.symbol} from its fills",
+        operations=[{"op": "rebuild", "symbol": root.symbol}],
+        before={"position": before},
+        broker={"position": broker},
+        after={"position": after},
+        about=[root],
+    )
+
+
+def _qty(position: BrokerPosition | None) -> Decimal:
+    return position.qty if position else ZERO
+
+
+def _average_differs(held: NetPosition, position: BrokerPosition | None) -> bool:
+    if position is None or held.avg_entry_price is None:
+        return False
+    return not averages_agree(held.avg_entry_price, position)
+
+
+# --- Entries that close the gap ---------------------------------------------------------------------------------
+
+
+def _adjusting_entries(root: Difference, held: NetPosition, evidence: BrokerEvidence) -> tuple[LedgerEntry, ...]:
+    """What is added comes at Alpaca's average; what is gone leaves at its own average.
+
+    Leaving at the average books no profit or loss: the true exit price is not known, and a guess would be one.
+    """
+    position = evidence.positions.get(root.symbol)
+    there = _qty(position)
+    parts: list[tuple[Decimal, Decimal]] = []
+    leaving = _leaving(held.qty, there)
+    if leaving and held.avg_entry_price is not None:
+        parts.append((leaving, held.avg_entry_price))
+    coming = there - held.qty - leaving
+    if coming and position is not None:
+        parts.append((coming, _price_that_gives(position, held)))
+    keys = f"{root.key}|{plain(held.qty)}|{plain(there)}|{parts}"
+    name = f"{root.key}:{hashlib.sha256(keys.encode()).hexdigest()[:24]}"
+    # Dated after everything that the ledger holds; references of one moment sort as they are booked.
+    entries = [
+        LedgerEntry(
+            at=evidence.read_started_at, order_key=f"{name}:{number}", qty=qty, price=price, kind="correction",
+            is_estimated=True,
+        )
+        for number, (qty, price) in enumerate(parts)
+    ]  # fmt: skip
+    return (*entries, *_average(root, name, held, entries, evidence))
+
+
+def _leaving(held: Decimal, there: Decimal) -> Decimal:
+    """The signed part of the gap that closes what is held: all of it when the side changes."""
+    if held * there < 0:
+        return -held
+    return there - held if abs(there) < abs(held) else ZERO
+
+
+def _price_that_gives(position: BrokerPosition, held: NetPosition) -> Decimal:
+    """The price at which the added shares must be booked so that the average becomes Alpaca's."""
+    average, added = position.avg_entry_price, abs(position.qty) - abs(held.qty)
+    if held.avg_entry_price is None or held.qty * position.qty <= 0 or added <= 0:
+        return average
+    price = (abs(position.qty) * average - abs(held.qty) * held.avg_entry_price) / added
+    return price.quantize(Decimal("0.000000001")) if price > 0 else average
+
+
+def _average(
+    root: Difference, name: str, held: NetPosition, entries: Sequence[LedgerEntry], evidence: BrokerEvidence
+) -> tuple[LedgerEntry, ...]:
+    """The quantity is right now; if the average is not Alpaca's, take that over in the same fix."""
+    position = evidence.positions.get(root.symbol)
+    if position is None or not _average_differs(_after(held, entries, evidence), position):
+        return ()
+    entry = LedgerEntry(
+        at=evidence.read_started_at, order_key=f"{name}:average", qty=ZERO, price=position.avg_entry_price,
+        kind="average", is_estimated=root.kind != Kind.POSITION_AVG_PRICE,
+    )  # fmt: skip
+    return (entry,)
+
+
+def _after(held: NetPosition, entries: Sequence[LedgerEntry], evidence: BrokerEvidence) -> NetPosition:
+    if held.avg_entry_price is None:
+        return position_at(entries)
+    before = LedgerEntry(at=evidence.read_started_at, order_key="", qty=held.qty, price=held.avg_entry_price)
+    return position_at([before, *entries])
+
+
+def _book(root: Difference, entry: LedgerEntry, held: NetPosition) -> Operation:
+    return {
+        "op": "book_adjustment",
+        "kind": entry.kind,
+        "symbol": root.symbol,
+        "qty": plain(entry.qty),
+        "price": plain(entry.price),
+        "reference": entry.order_key,
+        "reason": root.sentence,
+        "is_estimated": entry.is_estimated,
+        "stands_on": stands_on(held),
+    }
+
+
+def stands_on(held: NetPosition) -> dict[str, str | None]:
+    """What the ledger must hold when the entry is booked: on another ledger it would be another fix."""
+    return {"qty": plain(held.qty), "avg_entry_price": plain(held.avg_entry_price)}
+
+
+def _title(symbol: str, entries: Sequence[LedgerEntry]) -> str:
+    booked = [entry for entry in entries if entry.kind == "correction"]
+    parts = [f"{'+' if entry.qty > 0 else ''}{plain(entry.qty)} {symbol} at {plain(entry.price)}" for entry in booked]
+    return f"Book {' and '.join(parts)} as a correction"
+
+
+# --- Guesses whose truth has come --------------------------------------------------------------------------------
+
+
+def guesses_to_take_back(
+    symbol: str, fills: Sequence[BrokerFill], record: LocalRecord, evidence: BrokerEvidence
+) -> tuple[LedgerEntry, ...]:
+    """The corrections of earlier fixes without which ledger and new fills are exactly Alpaca's position.
+
+    Each was a guess at fills that were not listed then. Once those are here, both together would count twice.
+    """
+    ledger, added = record.ledgers.get(symbol, ()), [entry_of(fill) for fill in fills]
+    there = _qty(evidence.positions.get(symbol))
+    if position_at([*ledger, *added]).qty == there:
+        return ()
+    by_fix: dict[str, list[LedgerEntry]] = defaultdict(list)
+    for entry in ledger:
+        if entry.kind != "fill" and entry.order_key.startswith(FIX_REFERENCE):
+            by_fix[entry.order_key.rpartition(":")[0]].append(entry)
+    guesses = [group for group in by_fix.values() if any(entry.is_estimated and entry.qty for entry in group)]
+    for chosen in (*guesses, [entry for group in guesses for entry in group]):
+        kept = [entry for entry in ledger if entry not in chosen]
+        if chosen and position_at([*kept, *added]).qty == there:
+            return tuple(chosen)
+    return ()
+
+
+def _take_back_guesses(
+    root: Difference, guesses: tuple[LedgerEntry, ...], held: NetPosition, record: LocalRecord, evidence: BrokerEvidence
+) -> Proposal:
+    without = frozenset(entry.order_key for entry in guesses)
+    before, after, broker = position_columns(root.symbol, [], record, evidence, without=without)
+    first, *others = [take_back(entry, root.symbol) for entry in guesses]
+    qty = plain(sum((entry.qty for entry in guesses), ZERO))
+    return make_proposal(
+        root,
+        action="take_back",
+        title=f"Take back the correction of {qty} {root.symbol}: its true fills are booked",
+        operations=[{**first, "stands_on": stands_on(held)}, *others],
+        before={"position": before},
+        broker={"position": broker},
+        after={"position": after},
+        about=[root],
+    )
+
+
+def take_back(entry: LedgerEntry, symbol: str) -> Operation:
+    return {"op": "take_back_adjustment", "symbol": symbol, "reference": entry.order_key, "qty": plain(entry.qty)}
