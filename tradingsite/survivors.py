@@ -16,8 +16,8 @@ from typing import Any
 
 import psutil
 
-#: Two readings of one process' start may differ by this much after the clock was set.
-_CLOCK_TOLERANCE = 2.0
+from work.holders import TOLERANCE_SECONDS, started
+
 _LEAVE_BY_ITSELF_SECONDS = 2.0
 
 Processes = list[psutil.Process]
@@ -116,14 +116,14 @@ def _belongs_to(process: psutil.Process, data_dir: Path) -> bool:
 
 def _identity(pid: int) -> dict[str, Any]:
     with contextlib.suppress(psutil.NoSuchProcess):
-        return {"pid": pid, "create_time": psutil.Process(pid).create_time()}
-    return {"pid": pid, "create_time": 0.0}
+        return {"pid": pid, "started": started(psutil.Process(pid))}
+    return {"pid": pid, "started": 0.0}
 
 
 def _is_running(identity: dict[str, Any]) -> bool:
     try:
         process = psutil.Process(int(identity["pid"]))
-        same = abs(process.create_time() - float(identity["create_time"])) < _CLOCK_TOLERANCE
+        same = abs(started(process) - float(identity["started"])) < TOLERANCE_SECONDS
         return same and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False

@@ -1,4 +1,4 @@
-"""The clock of a worker: every second it looks which work is due, and feels the cluster's pulse.
+"""The clock of a worker: twice a second it looks which work is due, and feels the cluster's pulse.
 
 A thread of the worker's parent process, which never forks. It survives every error: a locked or absent database
 delays work and loses none.
@@ -25,7 +25,7 @@ from work.heartbeat import beat, last_beat
 from work.models import Lease
 from work.queue import LOST_AFTER_SECONDS
 
-TICK_SECONDS = 1.0
+TICK_SECONDS = 0.5
 BEAT_SECONDS = 3.0
 LONGEST_PAUSE_SECONDS = 10.0
 #: A step that takes this long had to wait for the database.
@@ -41,6 +41,7 @@ class Ticker(threading.Thread):
         super().__init__(name="ticker", daemon=True)
         self.pulse: Pulse | None = None
         self._stopping = threading.Event()
+        self._noting_death = threading.Lock()
         self._cluster_died_at: datetime | None = None
         self._deaths: Counter[int] = Counter()
         self._beaten_at = 0.0
@@ -54,7 +55,8 @@ class Ticker(threading.Thread):
 
     def cluster_died(self) -> None:
         """Give the deliveries that the dead cluster had in hand to the next one. Call it after its last breath."""
-        self._cluster_died_at = timezone.now()
+        with self._noting_death:
+            self._cluster_died_at = timezone.now()
 
     def run(self) -> None:
         pause = TICK_SECONDS
@@ -137,4 +139,6 @@ class Ticker(threading.Thread):
             self._deaths = Counter({pk: n for pk, n in self._deaths.items() if pk not in deadly})
         held.update(lock=timezone.now())
         leases.give_back("queued:heartbeat", holder="queue")
-        self._cluster_died_at = None
+        with self._noting_death:  # the next cluster may have died while the database kept us waiting
+            if self._cluster_died_at == died_at:
+                self._cluster_died_at = None

@@ -12,7 +12,7 @@ from work.models import Heartbeat, Lease
 
 #: Who should be heard of, and what it does.
 EXPECTED = {
-    "ticker": "looks every second which work is due",
+    "ticker": "looks twice a second which work is due",
     "worker": "carries out tasks",
     "results": "acknowledges what was carried out",
 }

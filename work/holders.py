@@ -6,13 +6,19 @@ from functools import lru_cache
 
 import psutil
 
-#: The start time that the system gives moves when its clock is corrected; a pid is not used again within this.
-CLOCK_TOLERANCE_SECONDS = 2.0
+#: A pid is not used again within this.
+TOLERANCE_SECONDS = 2.0
+
+
+def started(process: psutil.Process) -> float:
+    """Return seconds; on Linux since the system's start, since the time of day moves when the clock is corrected."""
+    began = float(process.create_time())
+    return began - psutil.boot_time() if psutil.LINUX else began
 
 
 @lru_cache(maxsize=1)
 def _identity(pid: int) -> str:
-    return f"{socket.gethostname()}:{pid}:{psutil.Process(pid).create_time():.2f}"
+    return f"{socket.gethostname()}:{pid}:{started(psutil.Process(pid)):.2f}"
 
 
 def this_process() -> str:
@@ -23,12 +29,12 @@ def this_process() -> str:
 def is_gone(holder: str) -> bool:
     """True only when it is certain: the holder ran on this host and its process is no more."""
     host, _, rest = holder.rpartition(":")[0].rpartition(":")
-    started = holder.rpartition(":")[2]
+    began = holder.rpartition(":")[2]
     if host != socket.gethostname() or not rest.isdigit():
         return False
     try:
         process = psutil.Process(int(rest))
-        other = abs(process.create_time() - float(started)) > CLOCK_TOLERANCE_SECONDS
+        other = abs(started(process) - float(began)) > TOLERANCE_SECONDS
         return other or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True

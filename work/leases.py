@@ -10,6 +10,9 @@ from django.utils import timezone
 from work.holders import is_gone, this_process
 from work.models import Lease
 
+#: No lease is taken for longer: one that ends later was taken while the clock was fast, and is worth nothing.
+LONGEST = timedelta(minutes=10)
+
 
 def take(name: str, *, seconds: float, now: datetime, holder: str | None = None) -> bool:
     """Take the lease if it is free, expired, or its holder's process is gone. Taking one's own again fails."""
@@ -23,7 +26,7 @@ def take(name: str, *, seconds: float, now: datetime, holder: str | None = None)
         except IntegrityError:  # another process was quicker
             return False
         return True
-    if lease.holder and lease.expires_at > now and not is_gone(lease.holder):
+    if _is_held(lease, now):
         return False
     seen = Lease.objects.filter(pk=lease.pk, holder=lease.holder, expires_at=lease.expires_at)
     return seen.update(holder=holder, expires_at=until) == 1
@@ -42,7 +45,11 @@ def give_back(name: str, *, holder: str | None = None) -> None:
 def is_free(name: str, *, now: datetime) -> bool:
     """True when a take would succeed at this moment. A look, not a promise."""
     lease = Lease.objects.filter(name=name).first()
-    return lease is None or not lease.holder or lease.expires_at <= now or is_gone(lease.holder)
+    return lease is None or not _is_held(lease, now)
+
+
+def _is_held(lease: Lease, now: datetime) -> bool:
+    return lease.holder != "" and now < lease.expires_at <= now + LONGEST and not is_gone(lease.holder)
 
 
 @contextmanager

@@ -128,3 +128,22 @@ def test_the_thread_ends_when_told(due):
     ticker.stop()
     assert not ticker.is_alive()
     assert time.monotonic() - began < 3
+
+
+def test_a_death_while_the_one_before_is_dealt_with_is_not_forgotten(due, monkeypatch):
+    """A locked database can make the ticker wait for a minute, and the next cluster may not live that long."""
+    ticker = Ticker()
+    ticker.cluster_died()
+    give_back = leases.give_back
+
+    def give_back_late(name, *, holder=None):
+        give_back(name, holder=holder)
+        monkeypatch.setattr("tradingsite.ticker.leases.give_back", give_back)
+        ticker.cluster_died()
+
+    monkeypatch.setattr("tradingsite.ticker.leases.give_back", give_back_late)
+    ticker._tick()
+    held = delivery(locked_for=settings.Q_CLUSTER["retry"] - 5)
+    ticker._tick()
+    held.refresh_from_db()
+    assert held.lock <= timezone.now()
