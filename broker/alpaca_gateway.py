@@ -73,6 +73,7 @@ class AlpacaGateway:
         self._budget = budget
         self._sleep = sleep
         self._now = now
+        self._has_room = False
 
     @property
     def calls(self) -> int:
@@ -157,6 +158,11 @@ class AlpacaGateway:
 
     # What is sent
 
+    def await_room(self) -> None:
+        if not self._has_room:
+            self._budget.take(is_urgent=True)
+            self._has_room = True
+
     def submit_order(self, request: OrderRequest) -> BrokerOrder:
         answer = self._write(lambda: self._client.post("/orders", mapping.order_body(request)))
         if not answer.is_success:
@@ -177,7 +183,8 @@ class AlpacaGateway:
 
     def _write(self, send: Callable[[], Answer]) -> Answer:
         """Once, whatever happens."""
-        self._budget.take(is_urgent=True)
+        self.await_room()
+        self._has_room = False
         answer = send()
         self._note(answer)
         return answer

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db import Error as DatabaseError
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from broker.answers import RateNews
@@ -83,7 +84,7 @@ class Budget:
     def _take_or_wait(self, *, is_urgent: bool) -> float:
         with self._lock:
             now = self._now()
-            if self._refused_until > now:
+            if _is_ahead(self._refused_until, now):
                 return _seconds(self._refused_until - now)
             if self._tokens > 0 and now < self._tokens_until:
                 self._tokens -= 1
@@ -98,7 +99,7 @@ class Budget:
     def _lease(self, now: datetime, *, is_urgent: bool) -> float:
         """Take a lot from the row, and one request of it; return the seconds to wait if there is none."""
         row = self._row()
-        if row.blocked_until and row.blocked_until > now:
+        if row.blocked_until and _is_ahead(row.blocked_until, now):
             return _seconds(row.blocked_until - now)
         seen = RequestBudget.objects.filter(pk=row.pk, used=row.used, window_ends_at=row.window_ends_at)
         self._correct(row, now)
@@ -121,7 +122,7 @@ class Budget:
 
     def _correct(self, row: RequestBudget, now: datetime) -> None:
         """Begin a new minute if the old one is over, and bring in what Alpaca said of this one."""
-        if row.window_ends_at <= now or row.window_ends_at > now + timedelta(seconds=2 * WINDOW_SECONDS):
+        if not _is_ahead(row.window_ends_at, now):
             row.window_started_at, row.window_ends_at, row.used = now, now + timedelta(seconds=WINDOW_SECONDS), 0
         if self._news is None:
             return
@@ -158,6 +159,11 @@ def _borrowed_connection() -> Iterator[None]:
     finally:
         if not had_one:
             connection.close()
+
+
+def _is_ahead(moment: datetime, now: datetime) -> bool:
+    """What lies further ahead than Alpaca ever makes us wait was noted while the clock was fast."""
+    return now < moment <= now + timedelta(seconds=2 * WINDOW_SECONDS)
 
 
 def _seconds(span: timedelta) -> float:

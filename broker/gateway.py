@@ -42,6 +42,9 @@ class Gateway(Protocol):
     def list_assets(self) -> list[BrokerAsset]:
         """Return every active asset: more than ten thousand."""
 
+    def await_room(self) -> None:
+        """Return when the next submit may leave at once; raise `RateLimited` when that lies too far ahead."""
+
     def submit_order(self, request: OrderRequest) -> BrokerOrder:
         """Send it, once.
 

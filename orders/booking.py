@@ -68,6 +68,7 @@ def book_order(*, order: Order, facts: BrokerOrder, now: datetime, actor: str) -
         _check_identity(order, facts)
         linked = order.submission_state == SubmissionState.CONFIRMED and order.broker_order_id != ""
         if linked and not _is_news(order, facts):
+            _close(order)
             return False
         columns = _facts(facts) | ({} if linked else _link(order, facts, now))
         columns["is_booked"] = _is_booked(order, facts.status, facts.filled_qty)
@@ -84,6 +85,13 @@ def book_order(*, order: Order, facts: BrokerOrder, now: datetime, actor: str) -
             return True
         order.refresh_from_db()  # somebody else booked meanwhile: judge again by what is there now
     raise OrdersError(f"Order {order.pk} changes faster than it can be booked.")
+
+
+def _close(order: Order) -> None:
+    """Two processes may have booked its end and its last fill, each without seeing the other's."""
+    if not order.is_booked and _is_booked(order, order.status, order.filled_qty):
+        order.is_booked = True
+        Order.objects.filter(pk=order.pk, status=order.status).update(is_booked=True)
 
 
 def book_fill(*, order: Order, fill: BrokerFill, now: datetime, actor: str) -> Fill | None:

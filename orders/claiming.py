@@ -4,11 +4,12 @@ import logging
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F
 
 from broker.models import Account
 from orders.lifecycle import SubmissionState
 from orders.models import Batch, Order, OrderEvent
+from orders.querysets import due_for_sending
 from work.holders import this_process
 
 log = logging.getLogger(__name__)
@@ -21,12 +22,11 @@ def claim(*, order_id: int, now: datetime) -> Order | None:
     own columns are conditions of the row, not of a sub-query, since PostgreSQL checks only those again when it had
     to wait for another claim.
     """
-    due = Q(not_before__isnull=True) | Q(not_before__lte=now)
     mine = Order.objects.filter(
-        due,
+        due_for_sending(now),
         pk=order_id,
         submission_state=SubmissionState.RECORDED,
-        batch__in=Batch.objects.filter(state=Batch.State.RELEASED).values("pk"),
+        batch__in=Batch.objects.sending(now).values("pk"),
         account__in=Account.objects.filter(is_active=True, sending_halted=False).values("pk"),
     )
     with transaction.atomic():

@@ -6,19 +6,22 @@ Only orders that are in our books and linked are followed; the independent check
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
+from django.db import IntegrityError
 from django.db.models import F
 from django.utils import timezone
 
 from broker.errors import BrokerError, NotFound
 from broker.gateway import Gateway, open_gateway
 from broker.models import Account
-from broker.types import BrokerFill, BrokerOrder
+from broker.types import BrokerFill, BrokerOrder, OrdersPage
 from orders.booking import book_facts
+from orders.errors import OrdersError
 from orders.lifecycle import SubmissionState, is_terminal
 from orders.models import Batch, Order
 from orders.patience import until_written
@@ -55,6 +58,12 @@ def follow_closely(
     *, batch_id: int, clock: Callable[[], datetime] = timezone.now, sleep: Callable[[float], None] = time.sleep
 ) -> None:
     """Look at a batch that was just sent, again within moments while a market order of it moves."""
+    # The lease shuts nobody out; it shows that the worker, should Alpaca hang, is at something long.
+    with leases.holding(f"look:{batch_id}", seconds=_LEASE_SECONDS):
+        _follow_closely(batch_id, clock, sleep)
+
+
+def _follow_closely(batch_id: int, clock: Callable[[], datetime], sleep: Callable[[float], None]) -> None:
     account = Batch.objects.select_related("account").get(pk=batch_id).account
     confirmed = Order.objects.filter(
         batch_id=batch_id, submission_state=SubmissionState.CONFIRMED, is_booked=False
@@ -75,65 +84,118 @@ def _is_moving(order: Order) -> bool:
 
 
 def look(*, account: Account, orders: Sequence[Order], now: datetime) -> bool:
-    """Read state and fills of these orders and book them; False when Alpaca could not be read."""
+    """Read state and fills of these orders and book them; False when Alpaca could not be read, or not wholly.
+
+    What cannot be read is noted as asked for, so that the others come first next time: one order whose answer is
+    unreadable holds up no other.
+    """
     try:
         gateway = open_gateway(account)
-        states = _states(gateway, orders, now)
-        fills = _fills(gateway, [o for o in orders if o.broker_order_id in states], states, now)
     except BrokerError as error:
         log.warning("%s orders could not be followed: %s", len(orders), error)
         return False
-    for order in orders:
-        facts = states.get(order.broker_order_id)
-        if facts is None:
-            continue
-        news = fills.get(order.broker_order_id, [])
-        until_written(partial(book_facts, order_id=order.pk, facts=facts, fills=news, now=now, actor=ACTOR))
-    _note_asked([order.pk for order in orders if order.broker_order_id in states], now)
-    return True
+    reading = _Reading(gateway, now)
+    states = _states(reading, orders)
+    fills = _fills(reading, [o for o in orders if o.broker_order_id in states], states)
+    read = [o for o in orders if o.broker_order_id in states and o.pk not in reading.failed]
+    for order in read:
+        facts, news = states[order.broker_order_id], fills.get(order.broker_order_id, [])
+        try:
+            until_written(partial(book_facts, order_id=order.pk, facts=facts, fills=news, now=now, actor=ACTOR))
+        except (OrdersError, IntegrityError):
+            log.exception("order %s %s: what was read could not be booked", order.pk, order.client_order_id)
+    _note_asked([order.pk for order in read] + sorted(reading.failed), now)
+    return not reading.is_broken
 
 
-def _states(gateway: Gateway, orders: Sequence[Order], now: datetime) -> dict[str, BrokerOrder]:
+@dataclass
+class _Reading:
+    """One pass over the orders: what is left of it, and what went wrong."""
+
+    gateway: Gateway
+    now: datetime
+    failed: set[int] = field(default_factory=set)
+    is_broken: bool = False
+
+    @property
+    def has_calls_left(self) -> bool:
+        return self.gateway.calls < MAX_CALLS
+
+    def list_failed(self, error: BrokerError) -> None:
+        self.is_broken = True
+        log.warning("the list of orders or fills could not be read, so they are asked for one by one: %s", error)
+
+    def order_failed(self, order: Order, error: BrokerError) -> None:
+        self.is_broken = True
+        self.failed.add(order.pk)
+        log.warning("order %s %s could not be followed: %s", order.pk, order.client_order_id, error)
+
+
+def _states(reading: _Reading, orders: Sequence[Order]) -> dict[str, BrokerOrder]:
     """Ask one by one for a few, by list for many, and one by one again for those that the list did not have."""
     wanted = {order.broker_order_id for order in orders}
     found: dict[str, BrokerOrder] = {}
     if len(wanted) > _SINGLE_ORDERS:
-        pages = gateway.orders_since(_earliest(orders)) if _are_young(orders, now) else gateway.open_orders()
-        for page in pages:
-            found |= {facts.broker_order_id: facts for facts in page.orders if facts.broker_order_id in wanted}
-            if wanted <= found.keys() or gateway.calls >= MAX_CALLS:
-                break
+        try:
+            for page in _pages(reading, orders):
+                found |= {facts.broker_order_id: facts for facts in page.orders if facts.broker_order_id in wanted}
+                if wanted <= found.keys() or not reading.has_calls_left:
+                    break
+        except BrokerError as error:
+            reading.list_failed(error)
     for order in orders:
         if order.broker_order_id in found:
             continue
-        if gateway.calls >= MAX_CALLS:
+        if not reading.has_calls_left:
             break
         try:
-            found[order.broker_order_id] = gateway.get_order(order.broker_order_id)
+            found[order.broker_order_id] = reading.gateway.get_order(order.broker_order_id)
         except NotFound as error:
             log.warning("order %s %s is not at Alpaca: %s", order.pk, order.broker_order_id, error)
-            _note_asked([order.pk], now)
+            reading.failed.add(order.pk)
+        except BrokerError as error:
+            reading.order_failed(order, error)
+            break
     return found
 
 
-def _fills(
-    gateway: Gateway, orders: Sequence[Order], states: dict[str, BrokerOrder], now: datetime
-) -> dict[str, list[BrokerFill]]:
+def _pages(reading: _Reading, orders: Sequence[Order]) -> Iterator[OrdersPage]:
+    if _are_young(orders, reading.now):
+        return reading.gateway.orders_since(_earliest(orders))
+    return reading.gateway.open_orders()
+
+
+def _fills(reading: _Reading, orders: Sequence[Order], states: dict[str, BrokerOrder]) -> dict[str, list[BrokerFill]]:
     lacking = [order for order in orders if _booked_qty(order) != states[order.broker_order_id].filled_qty]
-    found: dict[str, list[BrokerFill]] = defaultdict(list)
-    if len(lacking) > _SINGLE_FILLS and _are_young(lacking, now):
-        wanted = {order.broker_order_id for order in lacking}
-        for page in gateway.activities_since(_earliest(lacking)):
-            for fill in page.fills:
-                if fill.broker_order_id in wanted:
-                    found[fill.broker_order_id].append(fill)
-            if gateway.calls >= MAX_CALLS:
-                break
-        return found
-    for order in lacking:
-        if gateway.calls >= MAX_CALLS:
+    if len(lacking) > _SINGLE_FILLS and _are_young(lacking, reading.now):
+        try:
+            return _listed_fills(reading, lacking)
+        except BrokerError as error:
+            reading.list_failed(error)
+    found: dict[str, list[BrokerFill]] = {}
+    for number, order in enumerate(lacking):
+        if not reading.has_calls_left:
             break
-        found[order.broker_order_id] = gateway.fills_of(order.broker_order_id)
+        try:
+            found[order.broker_order_id] = reading.gateway.fills_of(order.broker_order_id)
+        except BrokerError as error:
+            reading.order_failed(order, error)
+            # An end without its fills is not booked: the next pass reads both.
+            for unread in lacking[number + 1 :]:
+                del states[unread.broker_order_id]
+            break
+    return found
+
+
+def _listed_fills(reading: _Reading, lacking: Sequence[Order]) -> dict[str, list[BrokerFill]]:
+    found: dict[str, list[BrokerFill]] = defaultdict(list)
+    wanted = {order.broker_order_id for order in lacking}
+    for page in reading.gateway.activities_since(_earliest(lacking)):
+        for fill in page.fills:
+            if fill.broker_order_id in wanted:
+                found[fill.broker_order_id].append(fill)
+        if not reading.has_calls_left:
+            break
     return found
 
 

@@ -43,7 +43,7 @@ def halt_batch(*, batch: Batch, actor: str, reason: str, now: datetime) -> int:
         live = Batch.objects.filter(pk=batch.pk, state__in=(Batch.State.SCHEDULED, Batch.State.RELEASED))
         if not live.update(state=Batch.State.HALTED):
             raise WrongState(f"Batch {batch.pk} is over: there is nothing left to halt.")
-        denied = _deny_unsent(batch, actor, reason, now)
+        denied = deny_unsent(batch, actor, reason, now)
         journal.record(
             at=now,
             actor=actor,
@@ -60,7 +60,8 @@ def halt_batch(*, batch: Batch, actor: str, reason: str, now: datetime) -> int:
     return denied
 
 
-def _deny_unsent(batch: Batch, actor: str, reason: str, now: datetime) -> int:
+def deny_unsent(batch: Batch, actor: str, reason: str, now: datetime) -> int:
+    """Deny the recorded orders of a batch that is halted and return how many. Call it in a transaction."""
     unsent = list(batch.orders.filter(submission_state=SubmissionState.RECORDED).values_list("pk", flat=True))
     still = Order.objects.filter(pk__in=unsent, submission_state=SubmissionState.RECORDED)
     still.update(submission_state=SubmissionState.DENIED, refusal=f"Halted: {reason}"[:500], not_before=None)

@@ -26,7 +26,7 @@ from orders.models import Order, OrderEvent
 log = logging.getLogger(__name__)
 ACTOR = "system:send"
 _REFUSED_KEYS_PAUSE = 30.0
-_NO_CONNECTION_PAUSE = 2.0
+_NO_CONNECTION_PAUSE, _LONGEST_PAUSE = 2.0, 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,12 @@ class Later:
     seconds: float
 
     @classmethod
-    def after(cls, error: BrokerError) -> "Later":
+    def after(cls, error: BrokerError, *, attempts: int = 1) -> "Later":
         if isinstance(error, RateLimited):
             return cls(str(error), max(error.retry_after, 0.0))
-        pause = _NO_CONNECTION_PAUSE if isinstance(error, NotSent) else _REFUSED_KEYS_PAUSE
-        return cls(str(error), pause)
+        if isinstance(error, NotSent):
+            return cls(str(error), min(_NO_CONNECTION_PAUSE * 2.0 ** min(attempts - 1, 10), _LONGEST_PAUSE))
+        return cls(str(error), _REFUSED_KEYS_PAUSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def post(gateway: Gateway, order: Order) -> Outcome:
     except DuplicateClientOrderId as error:
         return _looked_up(gateway, order, absent=Unknown(str(error)))
     except (RateLimited, NotSent, BrokerUnauthorized, BrokerNotConfigured) as error:
-        return Later.after(error)
+        return Later.after(error, attempts=order.send_count)
     except BrokerError as error:
         return Unknown(str(error))
     except Exception as error:

@@ -12,6 +12,18 @@ if TYPE_CHECKING:
     from orders.models import Batch, Fill, Order  # noqa: F401
 
 
+#: No appointment is made further ahead than this: a later one was written while the clock was wrong.
+LONGEST_APPOINTMENT = timedelta(minutes=5)
+#: What was released this long ago and could not be sent is not sent by itself any more: prices have moved on.
+SEND_WITHIN = timedelta(hours=12)
+
+
+def due_for_sending(now: datetime) -> Q:
+    """Orders whose waiting time, if any, is over."""
+    never_set = Q(not_before__isnull=True)
+    return never_set | Q(not_before__lte=now) | Q(not_before__gt=now + LONGEST_APPOINTMENT)
+
+
 class OrderQuerySet(models.QuerySet["Order"]):
     def in_flight(self) -> "OrderQuerySet":
         """Recorded or perhaps sent, outcome not known yet."""
@@ -27,9 +39,9 @@ class OrderQuerySet(models.QuerySet["Order"]):
 
     def sendable(self, now: datetime) -> "OrderQuerySet":
         """Recorded orders of released batches whose waiting time, if any, is over."""
-        due = Q(not_before__isnull=True) | Q(not_before__lte=now)
         return self.filter(
-            due,
+            due_for_sending(now),
+            Q(batch__released_at__isnull=True) | Q(batch__released_at__gt=now - SEND_WITHIN),
             submission_state=SubmissionState.RECORDED,
             batch__state="released",
             account__is_active=True,
@@ -55,11 +67,12 @@ class OrderQuerySet(models.QuerySet["Order"]):
             (Q(confirmed_at__gte=old, confirmed_at__lt=young), timedelta(seconds=30)),
             (Q(confirmed_at__lt=old) | Q(confirmed_at__isnull=True), timedelta(minutes=5)),
         )
-        due = Q(followed_at__isnull=True)
+        due = Q(followed_at__isnull=True) | Q(followed_at__gt=now + LONGEST_APPOINTMENT)
         for age, pause in ages:
             due |= age & Q(followed_at__lte=now - pause)
         alive = ~Q(status__in=TERMINAL_STATUSES)
-        just_ended = Q(status__in=TERMINAL_STATUSES, origin="batch", confirmed_at__gte=now - timedelta(days=1))
+        lately = Q(confirmed_at__gte=now - timedelta(days=1)) | Q(broker_updated_at__gte=now - timedelta(days=1))
+        just_ended = Q(lately, status__in=TERMINAL_STATUSES, origin="batch")
         return self.filter(due, alive | just_ended, submission_state=SubmissionState.CONFIRMED, is_booked=False)
 
 
@@ -72,6 +85,19 @@ class BatchQuerySet(models.QuerySet["Batch"]):
     def due(self, now: datetime) -> "BatchQuerySet":
         """Scheduled batches whose time has come."""
         return self.filter(state="scheduled").filter(Q(scheduled_for__isnull=True) | Q(scheduled_for__lte=now))
+
+    def sending(self, now: datetime) -> "BatchQuerySet":
+        """Released, and lately enough."""
+        fresh = Q(released_at__isnull=True) | Q(released_at__gt=now - SEND_WITHIN)
+        return self.filter(fresh, state="released")
+
+    def unsent_too_long(self, now: datetime) -> "BatchQuerySet":
+        old = self.filter(state="released", released_at__lte=now - SEND_WITHIN)
+        return old.filter(orders__submission_state=SubmissionState.RECORDED).distinct()
+
+    def halted_with_waiting_orders(self) -> "BatchQuerySet":
+        """An order was under way when its batch was halted, and came back unsent."""
+        return self.filter(state="halted", orders__submission_state=SubmissionState.RECORDED).distinct()
 
     def awaiting_reconciliation(self, now: datetime, *, delay: timedelta) -> "BatchQuerySet":
         """Over, be it finished or halted half-way, and not checked since."""

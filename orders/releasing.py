@@ -41,19 +41,26 @@ def release_batch(*, batch: Batch, actor: str, now: datetime) -> bool:
 
 
 def release_due_batches(*, now: datetime) -> None:
-    """Release the batches whose time has come; halt those whose time is long gone."""
+    """Release the batches whose time has come; halt those whose time, or whose release, is long gone."""
     for batch in Batch.objects.due(now).filter(account__is_active=True).select_related("account"):
         planned = batch.scheduled_for or batch.created_at
         if now - planned <= RELEASE_WITHIN:
             release_batch(batch=batch, actor="system:schedule", now=now)
         else:
-            with suppress(WrongState):  # another process was quicker
-                halt_batch(batch=batch, actor="system:schedule", reason=_lateness(planned), now=now)
+            reason = f"It was to be released {_new_york(planned)}, but nothing was running."
+            _halt(batch, reason, now)
+    for batch in Batch.objects.unsent_too_long(now).select_related("account"):
+        released_at = batch.released_at or batch.created_at
+        _halt(batch, f"It was released {_new_york(released_at)} and could not be sent until now.", now)
 
 
-def _lateness(planned: datetime) -> str:
-    at = planned.astimezone(NEW_YORK)
-    return f"It was to be released {at:%-d %b %H:%M} New York time, but nothing was running."
+def _halt(batch: Batch, reason: str, now: datetime) -> None:
+    with suppress(WrongState):  # another process was quicker
+        halt_batch(batch=batch, actor="system:schedule", reason=reason, now=now)
+
+
+def _new_york(at: datetime) -> str:
+    return f"{at.astimezone(NEW_YORK):%-d %b %H:%M} New York time"
 
 
 def next_time(wall_clock: str, *, now: datetime) -> datetime:

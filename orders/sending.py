@@ -21,7 +21,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from broker.errors import BrokerError
-from broker.gateway import open_gateway
+from broker.gateway import Gateway, open_gateway
 from orders.claiming import claim
 from orders.crash_points import reached
 from orders.finishing import finish_batch
@@ -106,40 +106,45 @@ def _attend(
 def _send_from(waiting: SimpleQueue[int], batch: Batch, stop: Event, clock: Clock) -> None:
     """Send orders until none is left; runs in a thread with a gateway and a database connection of its own."""
     try:
-        try:
-            gateway = open_gateway(batch.account)
-        except BrokerError as error:
-            stop.set()
-            _hold_rest(batch, Later.after(error), clock())
-            return
+        gateway = open_gateway(batch.account)
         while not stop.is_set():
             try:
                 order_id = waiting.get_nowait()
             except Empty:
                 return
-            reached("before_claim")
-            order = until_written(partial(claim, order_id=order_id, now=clock()))
-            if order is None:
-                continue
-            reached("after_claim")
-            outcome = post(gateway, order)
-            reached("after_answer")
-            _write_down(order, outcome, clock)
-            reached("after_commit")
-            if isinstance(outcome, Later):
+            gateway.await_room()  # before the claim: what waits can still be halted
+            later = _send(gateway, order_id, clock)
+            if later is not None:
                 stop.set()
-                _hold_rest(batch, outcome, clock())
+                _hold_rest(batch, later, clock())
+    except BrokerError as error:  # nothing was claimed
+        stop.set()
+        _hold_rest(batch, Later.after(error), clock())
     finally:
         connections.close_all()
+
+
+def _send(gateway: Gateway, order_id: int, clock: Clock) -> Later | None:
+    """Claim the order, send it and write down what became of it; return why the others should wait, if they should."""
+    reached("before_claim")
+    order = until_written(lambda: claim(order_id=order_id, now=clock()))
+    if order is None:
+        return None
+    reached("after_claim")
+    outcome = post(gateway, order)
+    reached("after_answer")
+    _write_down(order, outcome, clock)
+    reached("after_commit")
+    return outcome if isinstance(outcome, Later) else None
 
 
 def _write_down(order: Order, outcome: Outcome, clock: Clock) -> None:
     """Whatever goes wrong in writing it, the order does not stay SUBMITTING in the hands of a living process."""
     try:
-        until_written(partial(note, order, outcome, clock()))
+        until_written(lambda: note(order, outcome, clock()))
     except Exception:
         log.exception("order %s %s: its outcome could not be written", order.pk, order.client_order_id)
-        until_written(partial(note, order, Unknown("The answer could not be written down."), clock()))
+        until_written(lambda: note(order, Unknown("The answer could not be written down."), clock()))
 
 
 def _hold_rest(batch: Batch, later: Later, now: datetime) -> None:

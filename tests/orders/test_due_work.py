@@ -26,10 +26,11 @@ def test_nothing_due_queues_nothing(sim_account):
 
 
 def test_a_batch_is_released_executed_and_followed_by_sweeps(sim, sim_account):
-    batch = record(sim_account, ONE, now=NOW)
-    assert queue_due_work(NOW) == 1
+    now = timezone.now()
+    batch = record(sim_account, ONE, now=now)
+    assert queue_due_work(now) == 1
     assert queued() == [f"execute:{batch.pk}"]
-    assert queue_due_work(NOW) == 0  # it is queued already
+    assert queue_due_work(now) == 0  # it is queued already
     execute_batch_task(batch.pk)
     execute_batch_task(batch.pk)
     assert len(posts(sim)) == 1

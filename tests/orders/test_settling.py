@@ -3,8 +3,10 @@
 from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from broker.errors import BrokerUnavailable, NotFound
+from orders.due_work import queue_due_work
 from orders.models import Batch
 from orders.settling import settle_orders
 from tests.factories import NOW, make_account, make_batch, make_order
@@ -134,3 +136,28 @@ def test_two_sweeps_of_one_moment_ask_once(answers, monkeypatch):
 def test_nothing_to_settle_asks_nobody(answers):
     settle_orders(account_id=make_account().pk, now=NOW)
     assert answers.asked == []
+
+
+def test_while_a_sweep_waits_for_alpaca_no_other_is_begun_or_queued(answers, monkeypatch):
+    """Else they would pile up while Alpaca hangs, until no worker is left for anything else."""
+    now = timezone.now()
+    order = unconfirmed(unconfirmed_at=now)
+    queued = []
+
+    def ask(client_order_id):
+        answers.asked.append(client_order_id)
+        settle_orders(account_id=order.account_id, now=now + timedelta(seconds=5))
+        queued.append(queue_due_work(now + timedelta(seconds=5)))
+        raise BrokerUnavailable("It hangs.")
+
+    monkeypatch.setattr(answers, "get_order_by_client_id", ask)
+    settle_orders(account_id=order.account_id, now=now)
+    assert (len(answers.asked), queued) == (1, [0])
+
+
+def test_a_long_outage_is_not_asked_about_every_second(answers):
+    answers.answer = BrokerUnavailable("503")
+    order = unconfirmed()
+    for seconds in range(3600):
+        settle(order, seconds)
+    assert 120 <= len(answers.asked) < 200
