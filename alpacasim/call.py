@@ -19,6 +19,9 @@ from .venue import Venue
 
 Handler = Callable[["Call"], Any]
 
+# Each API of Alpaca has a request limit of its own.
+TRADING, MARKET_DATA = "trading", "market data"
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -69,17 +72,17 @@ class Call:
         return value
 
 
-def route(path: str, **handlers: Handler) -> Route:
+def route(path: str, *, limit: str = TRADING, **handlers: Handler) -> Route:
     """A route whose handlers are given by method: `route("/v2/clock", get=clock)`."""
 
     async def endpoint(request: Request) -> Response:
         handler = handlers["get" if request.method == "HEAD" else request.method.lower()]
-        return _run(handler, request, await request.body())
+        return _run(handler, request, await request.body(), limit)
 
     return Route(path, endpoint, methods=[method.upper() for method in handlers])
 
 
-def _run(handler: Handler, request: Request, content: bytes) -> Response:
+def _run(handler: Handler, request: Request, content: bytes, limit: str) -> Response:
     simulator: Simulator = request.app.state.simulator
     key_id = request.headers.get("APCA-API-KEY-ID", "")
     headers = {"X-Request-ID": uuid.uuid4().hex}
@@ -87,8 +90,8 @@ def _run(handler: Handler, request: Request, content: bytes) -> Response:
         return no_credentials(headers)
     try:
         key_id = _authorized(request, key_id)
-        allowed = simulator.limits.take(key_id)
-        headers |= simulator.limits.headers(key_id)
+        allowed = simulator.limits.take(key_id, limit)
+        headers |= simulator.limits.headers(key_id, limit)
         if not allowed:
             raise too_many_requests()
         account = simulator.venue.account(key_id)

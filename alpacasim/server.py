@@ -23,7 +23,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from . import scenario, stream
 from .fault_layer import TRANSPORT, FaultLayer
-from .routes import account, activities, control, market, orders, portfolio, positions
+from .routes import account, activities, control, market, market_data, orders, portfolio, positions
 from .simulator import Simulator
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -49,8 +49,8 @@ def create_app(simulator: Simulator) -> ASGIApp:
 
     app = Starlette(
         routes=[
-            *account.ROUTES, *activities.ROUTES, *portfolio.ROUTES, *market.ROUTES, *orders.ROUTES, *positions.ROUTES,
-            *control.ROUTES, WebSocketRoute("/stream", trade_updates),
+            *account.ROUTES, *activities.ROUTES, *portfolio.ROUTES, *market.ROUTES, *market_data.ROUTES,
+            *orders.ROUTES, *positions.ROUTES, *control.ROUTES, WebSocketRoute("/stream", trade_updates),
         ],
         exception_handlers={404: _not_found, 405: _not_found},
         lifespan=_lifespan(simulator),

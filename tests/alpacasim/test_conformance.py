@@ -2,6 +2,7 @@
 
 The document comes with the development requirements (`make setup`) and is not part of this repository.
 Where the simulator follows recordings of the real API against the document, DEVIATIONS says so.
+OUTSIDE names the routes that are no part of the trading API, and the document that they are held to instead.
 """
 
 import json
@@ -17,6 +18,9 @@ import requests
 from jsonschema import Draft202012Validator, FormatChecker
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
+
+from alpacasim.routes.market_data import ROUTES
+from alpacasim.server import create_app
 
 from .conftest import Sim
 
@@ -44,11 +48,18 @@ DEVIATIONS = {
     "207 refused position": "recorded: a refused row of close-all has an error body where the schema wants an order",
     "no credentials": "without any key the proxy in front of the API answers in HTML",
 }
+# Routes that the trading API's document does not describe, because Alpaca serves them from another host.
+MARKET_DATA = "market-data-api.json"
+OUTSIDE = {"/v2/stocks/trades/latest": MARKET_DATA}
 
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    name = "alpaca_mcp_server/specs/trading-api.json"
+    return installed("trading-api.json")
+
+
+def installed(specification: str) -> dict[str, Any]:
+    name = f"alpaca_mcp_server/specs/{specification}"
     files = metadata.files("alpaca-mcp-server") or []
     found = next((file for file in files if str(file) == name), None)
     assert found is not None, "Alpaca's OpenAPI document is not installed; run `make setup`"
@@ -286,6 +297,38 @@ def test_clock_calendar_and_assets(sim: Sim, conformance: Conformance) -> None:
         conformance.check("/v2/assets", answer)
     for name in ("AAPL", "BTC/USD", "NOSUCH"):
         conformance.check("/v2/assets/{symbol_or_asset_id}", sim.api("GET", f"/v2/assets/{name}"))
+
+
+def test_market_data_is_outside_of_the_trading_specification(
+    serve: Callable[..., Sim], document: dict[str, Any]
+) -> None:
+    market_data = Conformance(installed(MARKET_DATA))
+    served = {route.path for route in ROUTES}
+    assert served == set(OUTSIDE), "every market-data route is listed here"
+    for path in served:
+        assert path not in document["paths"], f"{path} is in the trading specification: check it there"
+        assert path in market_data.document["paths"]
+    sim = serve(rate_limit=2)
+    for query in ("AAPL,F,SPY,NOSUCH", "NOSUCH"):
+        answer = sim.api("GET", f"/v2/stocks/trades/latest?symbols={query}")
+        assert answer.status_code == 200
+        market_data.check("/v2/stocks/trades/latest", answer)
+    refused = sim.api("GET", "/v2/stocks/trades/latest")
+    # That document describes errors by their status and headers alone.
+    assert refused.status_code == 429
+    assert str(refused.status_code) in market_data.document["paths"]["/v2/stocks/trades/latest"]["get"]["responses"]
+
+
+def test_every_route_is_in_one_of_the_documents(sim: Sim, document: dict[str, Any]) -> None:
+    """A route that nobody checks against anything would be a promise without proof."""
+    described = {shape(path) for path in document["paths"]} | {shape(path) for path in OUTSIDE}
+    app: Any = create_app(sim.running.simulator)
+    served = {shape(route.path) for route in app._app.routes if route.path.startswith("/v2/")}
+    assert served <= described
+
+
+def shape(path: str) -> str:
+    return re.sub(r"\{[^}]*\}", "{}", path)
 
 
 def test_too_many_requests(serve: Callable[..., Sim], conformance: Conformance) -> None:

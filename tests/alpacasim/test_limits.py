@@ -23,8 +23,15 @@ def test_the_allowance_is_told_and_ends(serve: Callable[..., Sim]) -> None:
 def test_a_new_minute_brings_a_new_allowance() -> None:
     now = [120.0]
     limit = RateLimit(2, lambda: now[0])
-    assert [limit.take("k") for _ in range(3)] == [True, True, False]
-    assert limit.headers("k")["X-RateLimit-Reset"] == "180"
+    assert [limit.take("k", "trading") for _ in range(3)] == [True, True, False]
+    assert limit.headers("k", "trading")["X-RateLimit-Reset"] == "180"
     now[0] = 180.0
-    assert limit.headers("k")["X-RateLimit-Remaining"] == "2"
-    assert limit.take("k")
+    assert limit.headers("k", "trading")["X-RateLimit-Remaining"] == "2"
+    assert limit.take("k", "trading")
+
+
+def test_market_data_has_an_allowance_of_its_own(serve: Callable[..., Sim]) -> None:
+    sim = serve(rate_limit=1)
+    path = "/v2/stocks/trades/latest?symbols=AAPL"
+    statuses = [sim.api("GET", asked).status_code for asked in (path, "/v2/clock", path, "/v2/clock")]
+    assert statuses == [200, 200, 429, 429]
