@@ -1,8 +1,8 @@
 """Which account is meant, under which keys and at which address it is reached.
 
-Keys live in the environment, never in the database. ALPACA_API_KEY, ALPACA_SECRET_KEY, ALPACA_BASE_URL and
-ALPACA_STREAM_URL are those of the default account, the one of ALPACA_ENV. Any other account has its own under its
-slug in front: for the slug "swing" SWING_ALPACA_API_KEY, SWING_ALPACA_SECRET_KEY and so on.
+Keys live in the environment, never in the database. ALPACA_API_KEY, ALPACA_SECRET_KEY, ALPACA_BASE_URL,
+ALPACA_STREAM_URL and ALPACA_DATA_URL are those of the default account, the one of ALPACA_ENV. Any other account has
+its own under its slug in front: for the slug "swing" SWING_ALPACA_API_KEY, SWING_ALPACA_SECRET_KEY and so on.
 """
 
 import json
@@ -22,6 +22,8 @@ _ADDRESSES = {
 }
 _LIVE_HOST = "api.alpaca.markets"
 _ALPACA_DOMAIN = ".alpaca.markets"
+# One host has the market data of paper and live accounts.
+_DATA_ADDRESS = "https://data.alpaca.markets"
 _SIMULATOR = "http://127.0.0.1:8090"
 # Where a running simulator of this installation leaves its address, and under which name.
 _SIMULATOR_NOTES = (("demo.json", "simulator_url"), ("simulator.json", "url"))
@@ -80,9 +82,23 @@ def stream_url(account: Account) -> str:
     return "ws" + base_url(account).removeprefix("http") + "/stream"
 
 
+def data_url(account: Account) -> str:
+    """Return where market data is read: at Alpaca's data host, or wherever else the account is reached."""
+    if url := _setting(account, "ALPACA_DATA_URL").rstrip("/"):
+        if account.environment == Environment.SIM:
+            _refuse_wrong_venue(account, url)
+        return url
+    url = base_url(account)
+    return _DATA_ADDRESS if _host(url).endswith(_ALPACA_DOMAIN) else url
+
+
+def _host(url: str) -> str:
+    return (urlsplit(url).hostname or "").rstrip(".")
+
+
 def _refuse_wrong_venue(account: Account, url: str) -> None:
     """Every page says which money it is: an address that contradicts that is never asked."""
-    host = (urlsplit(url).hostname or "").rstrip(".")
+    host = _host(url)
     is_live_host = host == _LIVE_HOST
     if is_live_host and account.environment != Environment.LIVE:
         raise BrokerNotConfigured(

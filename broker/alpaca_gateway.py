@@ -1,9 +1,9 @@
 """The gateway to Alpaca. A write is made once, a read a few times, and an error says what is known."""
 
-import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
@@ -12,20 +12,19 @@ from django.utils import timezone
 
 from broker import accounts, mapping, times
 from broker.alpaca_client import AlpacaClient
-from broker.answers import Answer, cancel_error, rate_news, read_error, retry_after, submit_error
+from broker.answers import Answer, cancel_error, rate_news, retry_after, submit_error
 from broker.budget import Budget, budget_of
 from broker.errors import (
-    BrokerError,
     BrokerNotConfigured,
     BrokerUnavailable,
     NotFound,
-    NotSent,
     OutcomeUnknown,
-    RateLimited,
     UnreadableAnswer,
 )
+from broker.market_data import MarketData
 from broker.models import Account
 from broker.paging import ACTIVITIES_LIMIT, ORDERS_LIMIT, ActivitiesWalk, OrdersWalk, Place, contradiction
+from broker.reading import read_patiently
 from broker.types import (
     ActivitiesPage,
     BrokerAccount,
@@ -40,22 +39,26 @@ from broker.types import (
     TradingDay,
 )
 
-READ_ATTEMPTS = 3
-_FIRST_PAUSE_SECONDS = 0.25
-
 
 def open_alpaca_gateway(account: Account) -> "AlpacaGateway":
     if not account.is_active:
         raise BrokerNotConfigured(f"The account {account.slug} is switched off: it is neither read nor traded.")
     key, secret = accounts.credentials(account)
-    client = AlpacaClient(
-        key=key,
-        secret=secret,
-        url=accounts.base_url(account),
-        connect_timeout=settings.BROKER_CONNECT_TIMEOUT,
-        read_timeout=settings.BROKER_READ_TIMEOUT,
+
+    def connect(url: str) -> AlpacaClient:
+        return AlpacaClient(
+            key=key,
+            secret=secret,
+            url=url,
+            connect_timeout=settings.BROKER_CONNECT_TIMEOUT,
+            read_timeout=settings.BROKER_READ_TIMEOUT,
+        )
+
+    return AlpacaGateway(
+        client=connect(accounts.base_url(account)),
+        budget=budget_of(account),
+        market_data=MarketData(lambda: connect(accounts.data_url(account))),
     )
-    return AlpacaGateway(client=client, budget=budget_of(account))
 
 
 class AlpacaGateway:
@@ -66,18 +69,20 @@ class AlpacaGateway:
         *,
         client: AlpacaClient,
         budget: Budget,
+        market_data: MarketData,
         sleep: Callable[[float], None] = time.sleep,
         now: Callable[[], datetime] = timezone.now,
     ) -> None:
         self._client = client
         self._budget = budget
+        self._market_data = market_data
         self._sleep = sleep
         self._now = now
         self._has_room = False
 
     @property
     def calls(self) -> int:
-        return int(self._client.calls)
+        return int(self._client.calls) + self._market_data.calls
 
     # What there is
 
@@ -96,6 +101,9 @@ class AlpacaGateway:
 
     def list_assets(self) -> list[BrokerAsset]:
         return [mapping.to_asset(row) for row in self._read_list("/assets", {"status": "active"})]
+
+    def latest_prices(self, symbols: Collection[str]) -> dict[str, Decimal]:
+        return self._market_data.latest_prices(symbols, self._sleep)
 
     def get_order(self, broker_order_id: str) -> BrokerOrder:
         order = mapping.to_order(self._read(f"/orders/{quote(broker_order_id, safe='')}", is_urgent=True))
@@ -204,29 +212,14 @@ class AlpacaGateway:
         return rows
 
     def _read(self, path: str, parameters: dict[str, str] | None = None, *, is_urgent: bool = False) -> Any:
-        """Ask up to three times, for what may pass: no connection, a broken answer, 5xx, 429."""
-        call = f"GET /v2{path}"
-        failure: BrokerError | None = None
-        for attempt in range(READ_ATTEMPTS):
-            if attempt:
-                self._pause(attempt)
-            try:
-                self._budget.take(is_urgent=is_urgent)
-                answer: Answer = self._client.get(path, parameters)
-                self._note(answer)
-                if answer.is_success:
-                    return mapping.parse_json(answer.body)
-                failure = read_error(call, answer)
-                if not answer.is_worth_repeating:
-                    raise failure
-            except (NotSent, OutcomeUnknown, UnreadableAnswer, RateLimited) as error:
-                failure = error
-        if isinstance(failure, BrokerUnavailable) and failure.status:
-            raise failure
-        raise BrokerUnavailable(f"Alpaca could not be read ({call}). {failure}") from failure
 
-    def _pause(self, attempt: int) -> None:
-        self._sleep(_FIRST_PAUSE_SECONDS * 2**attempt * random.uniform(0.5, 1))  # noqa: S311  # spreads retries, hides nothing
+        def ask() -> Answer:
+            self._budget.take(is_urgent=is_urgent)
+            answer: Answer = self._client.get(path, parameters)
+            self._note(answer)
+            return answer
+
+        return read_patiently(f"GET /v2{path}", ask, self._sleep)
 
     def _note(self, answer: Answer) -> None:
         if answer.status == 429:

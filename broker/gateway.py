@@ -1,7 +1,8 @@
 """The door to Alpaca as the rest of the program sees it."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Protocol
 
 from broker.models import Account
@@ -41,6 +42,13 @@ class Gateway(Protocol):
 
     def list_assets(self) -> list[BrokerAsset]:
         """Return every active asset: more than ten thousand."""
+
+    def latest_prices(self, symbols: Collection[str]) -> dict[str, Decimal]:
+        """Return the price of each stock's latest trade, however old that is; a symbol without one is left out.
+
+        It is read from the market-data host, outside of the trading budget: `BrokerUnavailable` or
+        `BrokerUnauthorized` from there says nothing of trading.
+        """
 
     def await_room(self) -> None:
         """Return when the next submit may leave at once; raise `RateLimited` when that lies too far ahead."""

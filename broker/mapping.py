@@ -5,7 +5,7 @@ whole read unreadable: a row that is silently left out would look like an order 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -198,6 +198,21 @@ def _position_symbol(fields: "_Fields") -> str:
         return symbol
     quoted_in = next((money for money in _QUOTES if symbol.endswith(money) and symbol != money), "")
     return f"{symbol.removesuffix(quoted_in)}/{quoted_in}" if quoted_in else symbol
+
+
+def to_latest_prices(document: object, symbols: Collection[str]) -> dict[str, Decimal]:
+    """Return the prices of those of the symbols that the answer to "latest trades" names."""
+    trades = _Fields("latest trades", document).row.get("trades")
+    rows = _Fields("latest trades", trades).row
+    prices = {}
+    for symbol in symbols:
+        if symbol not in rows:
+            continue
+        fields = _Fields(f"latest trade of {symbol}", rows[symbol])
+        prices[symbol] = fields.number("p")
+        if prices[symbol] <= 0:
+            raise fields.unreadable(f"its price is {prices[symbol]:f}")
+    return prices
 
 
 def order_body(request: OrderRequest) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def sim(simulator: Simulator) -> Iterator[SimAccount]:
 def sim_account(sim: SimAccount, settings: LazySettings, db: None) -> Account:
     """The default account `sim`, whose keys and address are those of `sim`."""
     settings.ALPACA_ENV = "sim"
-    settings.ALPACA_BASE_URL, settings.ALPACA_STREAM_URL = sim.url, ""
+    settings.ALPACA_BASE_URL, settings.ALPACA_STREAM_URL, settings.ALPACA_DATA_URL = sim.url, "", ""
     settings.ALPACA_API_KEY, settings.ALPACA_SECRET_KEY = sim.key_id, "sim"
     return Account.objects.get_or_create(slug="sim", defaults={"name": "Simulator", "environment": "sim"})[0]
 

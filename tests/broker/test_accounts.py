@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django.conf import LazySettings
 
-from broker.accounts import account_by_slug, base_url, credentials, default_account, stream_url
+from broker.accounts import account_by_slug, base_url, credentials, data_url, default_account, stream_url
 from broker.errors import BrokerNotConfigured, UnknownAccount
 from broker.models import Account
 
@@ -18,7 +18,7 @@ def bare(settings: LazySettings, tmp_path: Path) -> None:
     settings.DATA_DIR = tmp_path
     settings.ALPACA_ENV = "sim"
     settings.ALPACA_ALLOW_LIVE = False
-    for name in ("API_KEY", "SECRET_KEY", "BASE_URL", "STREAM_URL"):
+    for name in ("API_KEY", "SECRET_KEY", "BASE_URL", "STREAM_URL", "DATA_URL"):
         setattr(settings, f"ALPACA_{name}", "")
 
 
@@ -139,3 +139,38 @@ def test_an_address_that_contradicts_the_kind_of_money_is_refused(
     for look in (base_url, stream_url):
         with pytest.raises(BrokerNotConfigured, match="its address"):
             look(default_account())
+
+
+@pytest.mark.parametrize(
+    ("environment", "url"),
+    [
+        ("paper", "https://data.alpaca.markets"),
+        ("live", "https://data.alpaca.markets"),
+        ("sim", "http://127.0.0.1:8090"),
+    ],
+)
+def test_each_kind_of_money_has_its_market_data(environment: str, url: str) -> None:
+    assert data_url(made("some", environment)) == url
+
+
+@pytest.mark.parametrize("env", ["sim", "paper", "live"])
+def test_market_data_follows_an_overridden_address(settings: LazySettings, env: str) -> None:
+    settings.ALPACA_ENV, settings.ALPACA_BASE_URL = env, "http://127.0.0.1:7/"
+    assert data_url(default_account()) == "http://127.0.0.1:7"
+    settings.ALPACA_DATA_URL = "http://127.0.0.1:8/"
+    assert data_url(default_account()) == "http://127.0.0.1:8"
+
+
+def test_an_address_that_is_alpacas_own_does_not_move_the_market_data(
+    settings: LazySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.ALPACA_ENV, settings.ALPACA_BASE_URL = "paper", "https://paper-api.alpaca.markets/"
+    assert data_url(default_account()) == "https://data.alpaca.markets"
+    monkeypatch.setenv("SWING_ALPACA_DATA_URL", "http://127.0.0.1:9")
+    assert data_url(made("swing", "paper")) == "http://127.0.0.1:9"
+
+
+def test_a_simulated_account_never_asks_alpaca_for_market_data(settings: LazySettings) -> None:
+    settings.ALPACA_DATA_URL = "https://data.alpaca.markets"
+    with pytest.raises(BrokerNotConfigured, match="its address"):
+        data_url(default_account())

@@ -291,3 +291,31 @@ def test_the_body_of_a_bracket_holds_its_exits() -> None:
     )
     assert (body["qty"], body["order_class"], body["extended_hours"]) == ("100", "bracket", True)
     assert (body["take_profit"], body["stop_loss"]) == ({"limit_price": "20.1"}, {"stop_price": "9.2"})
+
+
+symbols = st.text(alphabet="ABCDEFGHIJKLMNOPQRSTUVWXYZ.", min_size=1, max_size=6)
+prices = st.decimals(min_value="0.0001", max_value=10**7, allow_nan=False, allow_infinity=False, places=9)
+
+
+@given(st.dictionaries(symbols, prices), st.sets(symbols))
+def test_latest_prices_keep_every_digit_of_a_json_number(traded: dict[str, Decimal], wanted: set[str]) -> None:
+    """Alpaca writes prices as JSON numbers: they come in as they were sent, those that were asked for alone."""
+    rows = ",".join(f'{json.dumps(symbol)}: {{"p": {price:f}, "s": 100}}' for symbol, price in traded.items())
+    document = mapping.parse_json(f'{{"trades": {{{rows}}}, "new": null}}')
+    found = mapping.to_latest_prices(document, wanted)
+    assert found == {symbol: price for symbol, price in traded.items() if symbol in wanted}
+    assert all(type(price) is Decimal for price in found.values())
+
+
+@pytest.mark.parametrize("number", ["190", "1.9e2", '"190.00"'])
+def test_a_price_is_read_however_it_is_spelled(number: str) -> None:
+    document = mapping.parse_json(f'{{"trades": {{"AAPL": {{"p": {number}}}}}}}')
+    assert mapping.to_latest_prices(document, ["AAPL"]) == {"AAPL": Decimal(190)}
+
+
+@pytest.mark.parametrize("trade", ["null", "[]", "{}", '{"p": null}', '{"p": 0}', '{"p": -1.5}', '{"p": "much"}'])
+def test_a_trade_without_a_price_is_unreadable(trade: str) -> None:
+    document = mapping.parse_json(f'{{"trades": {{"AAPL": {trade}}}}}')
+    with pytest.raises(UnreadableAnswer):
+        mapping.to_latest_prices(document, ["AAPL"])
+    assert mapping.to_latest_prices(document, ["MSFT"]) == {}
