@@ -1,13 +1,13 @@
 """Check a batch as a whole before anything of it is recorded: the file first, then Alpaca's view of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from django.conf import settings
 
-from broker.errors import NotFound
+from broker.errors import BrokerUnauthorized, BrokerUnavailable, NotFound
 from broker.gateway import Gateway, open_gateway
 from broker.models import Account
 from broker.types import BrokerAccount, BrokerAsset
@@ -15,6 +15,7 @@ from orders.batch_file import content_digest, read_batch_file
 from orders.batch_line import Line, LineError
 from orders.models import Batch
 from orders.pretrade import AccountFacts, Facts, review
+from orders.reference_price import needs_market_price
 
 #: Up to this many symbols are asked for one by one; above it one long list is the smaller cost.
 SINGLE_ASSETS = 5
@@ -71,6 +72,8 @@ def _facts(account: Account, lines: Sequence[Line], digest: str, now: datetime) 
     broker_account = gateway.get_account()
     duplicate = Batch.objects.repeating(account.pk, digest, now).order_by("-created_at").first()
     account.refresh_from_db()
+    assets = _assets(gateway, {line.symbol for line in lines})
+    latest_prices, prices_unread = _latest_prices(gateway, lines, assets)
     return Facts(
         account=AccountFacts(
             name=account.name,
@@ -81,9 +84,11 @@ def _facts(account: Account, lines: Sequence[Line], digest: str, now: datetime) 
             max_batch_notional=account.max_batch_notional,
             max_batch_orders=account.max_batch_orders,
         ),
-        assets=_assets(gateway, {line.symbol for line in lines}),
+        assets=assets,
         positions={position.symbol: position for position in gateway.list_positions()},
         clock=gateway.get_clock(),
+        latest_prices=latest_prices,
+        prices_unread=prices_unread,
         duplicate_of=duplicate.pk if duplicate else None,
         duplicate_recorded_at=duplicate.created_at if duplicate else None,
     )
@@ -112,3 +117,23 @@ def _assets(gateway: Gateway, symbols: set[str]) -> dict[str, BrokerAsset | None
         except NotFound:
             found[symbol] = None
     return found
+
+
+def _latest_prices(
+    gateway: Gateway, lines: Sequence[Line], assets: Mapping[str, BrokerAsset | None]
+) -> tuple[dict[str, Decimal], str]:
+    """Return the prices of what orders at the market name, or none and the reason.
+
+    Market data is another service than trading: a batch need not wait for it, but its warning says what is unchecked.
+    """
+    symbols = {line.symbol for line in lines if needs_market_price(line) and _is_stock(assets[line.symbol])}
+    if not symbols:
+        return {}, ""
+    try:
+        return gateway.latest_prices(symbols), ""
+    except (BrokerUnavailable, BrokerUnauthorized) as error:
+        return {}, f"The latest trades could not be read: {error}"
+
+
+def _is_stock(asset: BrokerAsset | None) -> bool:
+    return asset is not None and asset.asset_class == "us_equity"

@@ -1,7 +1,8 @@
 """Judge the orders of a batch as a whole against what is known of assets, account and market. Pure.
 
 An error refuses the batch; a warning is shown and recorded with it. Dollar limits need a price: the order's own
-limit or stop, else the price of the position that is held; without either the limit cannot be checked, and says so.
+limit, else the latest trade, else the price of the position that is held (orders/reference_price.py); without any
+the limit cannot be checked, and says so.
 """
 
 from collections import Counter, defaultdict
@@ -13,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from broker.types import BrokerAsset, BrokerClock, BrokerPosition
 from orders.batch_line import Line, LineError
+from orders.reference_price import ReferencePrice, reference_price
 
 NEW_YORK = ZoneInfo("America/New_York")
 ZERO = Decimal(0)
@@ -33,12 +35,17 @@ class AccountFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Everything that the judgement rests on. `assets` has None for a symbol that Alpaca does not know."""
+    """Everything that the judgement rests on. `assets` has None for a symbol that Alpaca does not know.
+
+    `prices_unread` is a sentence: why the latest prices could not be read; empty if they were.
+    """
 
     account: AccountFacts
     assets: Mapping[str, BrokerAsset | None]
     positions: Mapping[str, BrokerPosition]
     clock: BrokerClock
+    latest_prices: Mapping[str, Decimal] = field(default_factory=dict)
+    prices_unread: str = ""
     duplicate_of: int | None = None
     duplicate_recorded_at: datetime | None = None
 
@@ -138,36 +145,69 @@ def _judge_sells(lines: Iterable[Line], facts: Facts, findings: _Findings) -> No
 
 def _judge_dollars(lines: Sequence[Line], facts: Facts, findings: _Findings) -> Decimal:
     account = facts.account
-    unpriced, bought, needed = [], ZERO, ZERO
+    unpriced: list[str] = []
+    spent, needed = _Total(account.max_batch_notional), _Total(account.buying_power)
     to_cover = {symbol: max(-position.qty, ZERO) for symbol, position in facts.positions.items()}
     for line in lines:
-        dollars = _dollars(line, facts.positions.get(line.symbol))
+        price = reference_price(line, facts.latest_prices, facts.positions)
+        dollars = _dollars(line, price)
         if dollars is None:
             unpriced.append(line.symbol)
             continue
+        cost = _Cost(line, dollars, price)
         if dollars > account.max_order_notional:
-            message = f"expected an order of at most ${_money(account.max_order_notional)}, found ${_money(dollars)}"
-            findings.refuse(line, "qty" if line.notional is None else "notional", message)
+            message = f"expected an order of at most ${_money(account.max_order_notional)}, found {cost}"
+            findings.refuse(line, cost.field, message)
         if line.side == "buy":
-            bought += dollars
-            needed += dollars * _opening_part(line, to_cover)
-    if needed > account.buying_power:
-        message = f"expected buys within the buying power of ${_money(account.buying_power)}, found ${_money(needed)}"
-        findings.refuse(None, "", message)
-    if bought > account.max_batch_notional:
-        message = f"expected buys of at most ${_money(account.max_batch_notional)} in a batch, found ${_money(bought)}"
-        findings.refuse(None, "", message)
+            spent.add(cost, dollars)
+            needed.add(cost, dollars * _opening_part(line, to_cover))
+    needed.judge("expected buys within the buying power of", findings)
+    spent.judge("expected buys in a batch within its limit of", findings)
     if unpriced:
-        text = "No price is known for {}: dollar limits and buying power could not be checked."
-        findings.warnings.append(text.format(_listed(unpriced)))
-    return bought
+        text = f"No price is known for {_listed(unpriced)}: dollar limits and buying power could not be checked."
+        findings.warnings.append(f"{text} {facts.prices_unread}".strip())
+    return spent.dollars
 
 
-def _dollars(line: Line, position: BrokerPosition | None) -> Decimal | None:
+def _dollars(line: Line, price: ReferencePrice | None) -> Decimal | None:
     if line.notional is not None:
         return line.notional
-    price = line.limit_price or line.stop_price or (position.current_price if position else None)
-    return None if price is None or line.qty is None else line.qty * price
+    return None if price is None or line.qty is None else line.qty * price.dollars
+
+
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    line: Line
+    dollars: Decimal
+    price: ReferencePrice | None
+
+    @property
+    def field(self) -> str:
+        return "qty" if self.line.notional is None else "notional"
+
+    def __str__(self) -> str:
+        if self.line.notional is not None:
+            return f"${_money(self.dollars)}"
+        return f"${_money(self.dollars)} ({spell(self.line.qty)} × {self.price})"
+
+
+@dataclass(slots=True)
+class _Total:
+    """What lines cost together. The line that takes them over the limit is the one that is named."""
+
+    most: Decimal
+    dollars: Decimal = ZERO
+    over: _Cost | None = None
+
+    def add(self, cost: _Cost, dollars: Decimal) -> None:
+        self.dollars += dollars
+        if self.over is None and self.dollars > self.most:
+            self.over = cost
+
+    def judge(self, expectation: str, findings: _Findings) -> None:
+        if self.over is not None:
+            message = f"{expectation} ${_money(self.most)}, found ${_money(self.dollars)} in all"
+            findings.refuse(self.over.line, self.over.field, f"{message}; this order goes over it: {self.over}")
 
 
 def _opening_part(line: Line, to_cover: dict[str, Decimal]) -> Decimal:

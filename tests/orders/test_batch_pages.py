@@ -112,14 +112,26 @@ def test_a_file_that_is_too_large_is_refused(ops: Client, sim_account: Account, 
     assert b"Expected a file of at most 50 bytes." in upload(ops, GOOD).content
 
 
-def test_a_good_file_is_shown_and_not_recorded(ops: Client, sim_account: Account) -> None:
+def test_a_good_file_is_shown_and_not_recorded(ops: Client, sim: SimAccount, sim_account: Account) -> None:
+    sim.price("MSFT", "400.25")
     text = upload(ops, GOOD).content.decode()
-    assert "$1,502.50" in text
-    assert "No price is known for MSFT" in text
+    assert "$2,303.00" in text, "the market order counts with its latest trade"
+    assert "No price is known" not in text
     assert "AAPL" in text
     assert 'value="now" checked' in text
     assert re.search(r'name="scheduled_for" value="\d{4}-\d\d-\d\dT08:00"', text)
     assert not Batch.objects.exists()
+
+
+def test_a_good_file_without_market_data_is_shown_with_a_warning(
+    ops: Client, sim: SimAccount, sim_account: Account
+) -> None:
+    sim.fault("status", "GET", "/v2/stocks/trades/latest", status=403, body={"message": "forbidden."})
+    text = upload(ops, GOOD).content.decode()
+    assert "$1,502.50" in text
+    assert "No price is known for MSFT" in text
+    assert "The latest trades could not be read" in text
+    signed_in(text)
 
 
 def test_an_unknown_symbol_is_found_at_alpaca(ops: Client, sim_account: Account) -> None:

@@ -36,7 +36,8 @@ def test_an_unknown_symbol_is_named(sim_account):
 
 def test_many_symbols_are_asked_for_in_one_list(sim, sim_account):
     assert check(sim_account, SEVEN.replace("BMY", "NOSUCH")).errors[0].line == 8
-    assert len(sim.requests()) == 4
+    assert len(sim.requests()) == 5
+    assert len(sim.requests("GET", "/v2/stocks/trades/latest")) == 1
     assert len(sim.requests("GET", "/v2/assets")) == 1
 
 

@@ -33,7 +33,7 @@ def position(symbol="AAPL", qty="100", price="10"):
     )
 
 
-def facts(*, assets=None, positions=(), is_open=True, **account):
+def facts(*, assets=None, positions=(), latest=None, is_open=True, **account):
     usual = {"name": "Simulator", "buying_power": Decimal(100_000), "blocked": "", "sending_halted": False}
     usual |= {"max_order_notional": Decimal(50_000), "max_batch_notional": Decimal(80_000), "max_batch_orders": 10}
     duplicate = {"duplicate_of": account.pop("duplicate_of", None)}
@@ -42,6 +42,7 @@ def facts(*, assets=None, positions=(), is_open=True, **account):
         assets={"AAPL": asset(), "F": asset("F")} if assets is None else assets,
         positions={item.symbol: item for item in positions},
         clock=BrokerClock(timestamp=NOW, is_open=is_open, next_open=OPENS, next_close=NOW),
+        latest_prices=latest or {},
         duplicate_recorded_at=NOW,
         **duplicate,
     )  # fmt: skip
@@ -103,8 +104,11 @@ def test_orders_of_the_last_day_are_refused():
 
 def test_buys_beyond_the_buying_power_are_refused():
     [(number, _, message)] = errors([limit(qty="101")], facts(buying_power=Decimal(1000)))
-    assert number is None
-    assert message == "expected buys within the buying power of $1,000.00, found $1,010.00"
+    assert number == 2
+    assert message == (
+        "expected buys within the buying power of $1,000.00, found $1,010.00 in all; "
+        "this order goes over it: $1,010.00 (101 × $10.00, its limit price)"
+    )
 
 
 def test_buying_back_a_short_needs_no_buying_power():
@@ -118,18 +122,50 @@ def test_limits_of_one_order_and_of_the_batch():
     lines = [limit(qty="51"), limit(3, qty="49"), limit(4, symbol="F", qty="1")]
     assert errors(lines, given) == [
         (None, "", "expected at most 2 orders in a batch, found 3"),
-        (2, "qty", "expected an order of at most $500.00, found $510.00"),
-        (None, "", "expected buys of at most $900.00 in a batch, found $1,010.00"),
+        (2, "qty", "expected an order of at most $500.00, found $510.00 (51 × $10.00, its limit price)"),
+        (
+            3,
+            "qty",
+            "expected buys in a batch within its limit of $900.00, found $1,010.00 in all; "
+            "this order goes over it: $490.00 (49 × $10.00, its limit price)",
+        ),
     ]
 
 
-def test_market_orders_are_priced_by_the_position_held_or_warned_of():
-    given = facts(max_order_notional=Decimal(500), positions=[position(price="20")])
-    assert "found $600.00" in errors([line(qty="30")], given)[0][2]
+def test_an_order_by_notional_is_named_by_that_field():
+    given = facts(max_order_notional=Decimal(500), buying_power=Decimal(400))
+    assert errors([line(qty=None, notional="501")], given) == [
+        (2, "notional", "expected an order of at most $500.00, found $501.00"),
+        (
+            2,
+            "notional",
+            "expected buys within the buying power of $400.00, found $501.00 in all; this order goes over it: $501.00",
+        ),
+    ]
+
+
+def test_market_orders_are_priced_by_the_latest_trade_or_the_position_held_or_warned_of():
+    held = {"max_order_notional": Decimal(500), "positions": [position(price="20")]}
+    given = facts(latest={"AAPL": Decimal("20.0125")}, **held)
+    assert errors([line(qty="30")], given)[0][2].endswith("found $600.38 (30 × $20.0125, the latest trade)")
+    assert errors([line(qty="24")], given) == []
+    given = facts(**held)
+    assert errors([line(qty="30")], given)[0][2].endswith("found $600.00 (30 × $20.00, the price of the position held)")
     [warning] = review([line(symbol="F", qty="30")], given).warnings
     assert warning == (
         "No price is known for F: dollar limits and buying power could not be checked."
     )  # fmt: skip
+
+
+def test_a_stop_without_any_market_price_costs_its_stop_price():
+    given = facts(max_order_notional=Decimal(500))
+    [(_, _, message)] = errors([line(side="sell", order_type="stop", stop_price="30", qty="20")], given)
+    assert message.endswith("found $600.00 (20 × $30.00, its stop price)")
+
+
+def test_a_limit_price_goes_before_the_latest_trade():
+    given = facts(max_order_notional=Decimal(500), latest={"AAPL": Decimal(60)})
+    assert errors([limit(qty="50")], given) == []
 
 
 def test_selling_more_than_is_held_is_a_short_sale():
