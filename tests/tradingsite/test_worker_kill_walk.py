@@ -17,13 +17,14 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
 from orders.crash_points import POINTS
 from tests.orders.processes import end, start_locker
 from tests.simulation import SimAccount
 from tests.tradingsite.installation import Installation
-from tests.tradingsite.waiting import wait_for
+from tests.tradingsite.waiting import is_alive, wait_for
 
 log = logging.getLogger(__name__)
 SYMBOLS = ("AAPL", "MSFT", "F", "KO", "QCOM", "APH", "BMY")
@@ -99,6 +100,14 @@ class Site:
         before = self.query(sql)
         wait_for(lambda: self.query(sql) != before, within=30, what="a heartbeat")
 
+    def clusters(self) -> set[int]:
+        """The main process of the cluster that runs now; none while it is started anew."""
+        return {child.pid for child in psutil.Process(self.worker.pid).children()}
+
+    def await_end_of(self, clusters: set[int]) -> None:
+        """Until the watchdog has replaced a cluster of which a process was killed."""
+        wait_for(lambda: not any(map(is_alive, clusters)), what="the end of the cluster")
+
     def troubles(self, since: int = 0) -> list[str]:
         printed = self.installation.printed()[since:]
         return [
@@ -141,19 +150,26 @@ def killed(site):
     for point in POINTS:
         (site.crash_folder / point).touch()
     batches = [site.schedule() for _ in POINTS]
-    wait_for(lambda: not list(site.crash_folder.iterdir()), within=60, what="a death at every point")
+
+    def condemned():
+        clusters = site.clusters()  # looked at first: the one that died last, or none if it is replaced just now
+        return [clusters] if not list(site.crash_folder.iterdir()) else None
+
+    site.await_end_of(wait_for(condemned, within=60, what="a death at every point")[0])
     site.await_work()
     return [*batches, _kill_between_acceptance_and_answer(site)]
 
 
 def _kill_between_acceptance_and_answer(site: Site) -> int:
-    site.sim.fault("delay_answer", "POST", "/v2/orders", times=3, seconds=30)
+    site.sim.fault("delay_answer", "POST", "/v2/orders", times=None, seconds=30)
     batch = site.schedule()
     wait_for(lambda: len(site.at_broker(batch)) == 3, what="three orders at Alpaca")
     [(holder,)] = site.query("SELECT DISTINCT claimed_by FROM orders_order WHERE batch_id = ?", batch)
+    condemned = site.clusters()
     os.kill(int(holder.split(":")[1]), signal.SIGKILL)
     assert site.states(batch) == {"submitting"}
     site.sim.clear_faults()
+    site.await_end_of(condemned)
     return batch
 
 
