@@ -90,11 +90,11 @@ def apply_fix(*, fix: Fix, now: datetime) -> bool:
         if not claimed:
             return False
         undo = Undo()
-        undo.note_never_open("before", fix.account, fix.symbol)
+        undo.note_positions_before(fix.account, fix.symbol)
         for operation in fix.plan:
             perform(operation=operation, account=fix.account, fix_pk=fix.pk, undo=undo, now=now)
         rebuild_positions(account=fix.account, symbols={fix.symbol}, now=now)
-        undo.note_never_open("after", fix.account, fix.symbol)
+        undo.note_positions_after(fix.account, fix.symbol)
         Fix.objects.filter(pk=fix.pk).update(undo_plan=undo.as_plan())
         journal.record(
             at=now,

@@ -261,6 +261,8 @@ def _compare_fill_values(record: LocalRecord, evidence: BrokerEvidence) -> Itera
             local=spell_fill(ours),
             broker=spell_fill(theirs),
             sentence=f"Fill {activity_id} of {theirs.symbol} has other values at Alpaca.",
+            new_fills=(theirs,),
+            gone_fill=activity_id,
             holds_cursor_at=theirs.transaction_time,
         )
 
@@ -279,6 +281,7 @@ def _phantom_fills(record: LocalRecord, evidence: BrokerEvidence) -> Iterator[Di
                 local=spell_fill(ours),
                 broker={},
                 sentence=f"The database has a fill of {ours.symbol} that Alpaca does not list: {activity_id}.",
+                gone_fill=activity_id,
                 holds_cursor_at=ours.transaction_time,
             )
 

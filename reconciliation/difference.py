@@ -29,6 +29,7 @@ class Difference:
     order_pk: int | None = None  # our order, where there is one
     broker_order: BrokerOrder | None = field(default=None, compare=False)
     new_fills: tuple[BrokerFill, ...] = field(default=(), compare=False)  # not in our ledger yet
+    gone_fill: str = ""  # activity id of a fill in our ledger that Alpaca does not have (so)
     fills_are_complete: bool = True  # ours and the new ones add up to the order's filled_qty
     holds_cursor_at: datetime | None = None
 

@@ -5,7 +5,7 @@ consequences. A position difference is a consequence only when the new fills exp
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from broker.types import BrokerFill
@@ -44,14 +44,11 @@ def explain(differences: list[Difference], record: LocalRecord, evidence: Broker
     causes = _order_causes(differences)
     by_symbol: dict[str, list[Difference]] = defaultdict(list)
     for difference in differences:
-        if difference.kind in ORDER_KINDS:
+        if difference.kind in ORDER_KINDS or difference.gone_fill:
             by_symbol[difference.symbol].append(difference)
     for difference in differences:
         if difference.kind in POSITION_KINDS:
-            about_orders = by_symbol[difference.symbol]
-            roots = [other for other in about_orders if causes[other.key] is None]
-            fills = new_fills(about_orders)
-            causes[difference.key] = _position_cause(difference, roots, fills, record, evidence)
+            causes[difference.key] = _position_cause(difference, by_symbol[difference.symbol], causes, record, evidence)
     return [Explained(difference=d, cause_key=causes.get(d.key)) for d in differences]
 
 
@@ -92,18 +89,21 @@ def _fold_replaced(differences: list[Difference], causes: dict[str, str | None])
 
 def _position_cause(
     difference: Difference,
-    roots: list[Difference],
-    fills: list[BrokerFill],
+    others: list[Difference],
+    causes: Mapping[str, str | None],
     record: LocalRecord,
     evidence: BrokerEvidence,
 ) -> str | None:
+    roots = [other for other in others if causes.get(other.key) is None]
     if not roots:
         return None
     if difference.kind == Kind.PENDING_NEVER_FILLED:
         return roots[0].key
+    fills, gone = new_fills(others), {other.gone_fill for other in others} - {""}
     theirs = evidence.positions.get(difference.symbol)
-    after = qty_after(record.ledgers.get(difference.symbol, ()), fills)
-    if fills and after == (theirs.qty if theirs else Decimal(0)):
+    kept = tuple(entry for entry in record.ledgers.get(difference.symbol, ()) if entry.order_key not in gone)
+    after = qty_after(kept, fills)
+    if (fills or gone) and after == (theirs.qty if theirs else Decimal(0)):
         return max(roots, key=_weight).key
     return None
 

@@ -15,6 +15,7 @@ from orders.booking import book_fill, book_order, import_order
 from orders.models import Fill, Order, OrderEvent
 from positions.accounting import position_at
 from positions.models import Adjustment, Position
+from positions.projecting import LEVELS
 from positions.rebuilding import ledger_of
 from reconciliation.adjusting import FIX_REFERENCE, stands_on
 from reconciliation.errors import FixRefused
@@ -28,6 +29,8 @@ ORDER_COLUMNS = tuple(
 )
 #: A position row that was never open: it follows from no fill, so no rebuild could bring it back.
 _NEVER_OPEN = ("symbol", "sequence", "state", "side", "closed_at")
+_ROUND_TRIP = ("symbol", "opened_at", "closed_at", "side")
+_FILL_COLUMNS = tuple(field.attname for field in Fill._meta.concrete_fields)
 _ADJUSTMENT_COLUMNS = tuple(field.attname for field in Adjustment._meta.concrete_fields)
 
 
@@ -37,12 +40,19 @@ class Undo:
 
     created: dict[str, list[int]] = field(default_factory=lambda: {"orders": [], "fills": [], "adjustments": []})
     restored: list[dict[str, Any]] = field(default_factory=list)
+    taken_out: list[dict[str, Any]] = field(default_factory=list)  # columns of fills that the fix removed
     taken_back: list[dict[str, Any]] = field(default_factory=list)  # columns of adjustments that the fix removed
     never_open: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # before and after
+    closed: list[dict[str, Any]] = field(default_factory=list)  # before
 
-    def note_never_open(self, when: str, account: Account, symbol: str) -> None:
-        rows = Position.objects.filter(account=account, symbol=symbol, opened_at__isnull=True).order_by("sequence")
-        self.never_open[when] = [{name: _dump(getattr(row, name)) for name in _NEVER_OPEN} for row in rows]
+    def note_positions_before(self, account: Account, symbol: str) -> None:
+        self.never_open["before"] = _never_open(account, symbol)
+        rows = Position.objects.filter(account=account, symbol=symbol).closed()
+        traded = rows.filter(opened_at__isnull=False).order_by("sequence")
+        self.closed = [{name: _dump(getattr(row, name)) for name in (*_ROUND_TRIP, *LEVELS)} for row in traded]
+
+    def note_positions_after(self, account: Account, symbol: str) -> None:
+        self.never_open["after"] = _never_open(account, symbol)
 
     def as_plan(self) -> dict[str, Any]:
         orders = Order.objects.filter(pk__in=self.created["orders"])
@@ -50,9 +60,16 @@ class Undo:
             "created": self.created,
             "created_orders": {str(order.pk): _columns(order) for order in orders},
             "restored": self.restored,
+            "taken_out": self.taken_out,
             "taken_back": self.taken_back,
             "never_open": self.never_open,
+            "closed": self.closed,
         }
+
+
+def _never_open(account: Account, symbol: str) -> list[dict[str, Any]]:
+    rows = Position.objects.filter(account=account, symbol=symbol, opened_at__isnull=True).order_by("sequence")
+    return [{name: _dump(getattr(row, name)) for name in _NEVER_OPEN} for row in rows]
 
 
 def perform(*, operation: Mapping[str, Any], account: Account, fix_pk: int, undo: Undo, now: datetime) -> None:
@@ -77,6 +94,8 @@ def perform(*, operation: Mapping[str, Any], account: Account, fix_pk: int, undo
         case "take_back_adjustment":
             _check_ledger(operation, account, is_first="stands_on" in operation)
             _take_back(operation, account, undo)
+        case "take_out_fill":
+            _take_out(operation, account, undo, now, actor)
         case "rebuild":
             pass  # the positions of the symbol are rebuilt after every plan
         case unknown:
@@ -151,6 +170,25 @@ def _adjust(operation: Mapping[str, Any], account: Account, fix_pk: int, number:
     )
 
 
+def _take_out(operation: Mapping[str, Any], account: Account, undo: Undo, now: datetime, actor: str) -> None:
+    """A fill is never edited: the whole row goes, and Alpaca's own comes, if there is one."""
+    fill = Fill.objects.select_related("order").filter(account=account, activity_id=operation["activity_id"]).first()
+    said = operation["said"]
+    if fill is None or (fill.side, fill.qty, fill.price) != (said["side"], exact(said["qty"]), exact(said["price"])):
+        raise FixRefused(f"The fill {operation['activity_id']} is not in the ledger as it was shown.")
+    order = fill.order
+    before, events = _columns(order), list(order.events.values_list("pk", flat=True))
+    undo.taken_out.append({name: _dump(getattr(fill, name)) for name in _FILL_COLUMNS})
+    fill.delete()
+    text = f"{plain(fill.qty)} at {plain(fill.price)} taken out, {fill.activity_id}"
+    OrderEvent.objects.create(order=order, at=now, kind="fill taken out", text=text[:500], actor=actor)
+    Order.objects.filter(pk=order.pk).update(is_booked=False)
+    order.refresh_from_db()
+    _book_fills(operation, order, undo, now, actor)
+    order.refresh_from_db()
+    undo.restored.append({"order": order.pk, "before": before, "after": _columns(order), "events_before": events})
+
+
 def _take_back(operation: Mapping[str, Any], account: Account, undo: Undo) -> None:
     line = Adjustment.objects.filter(account=account, reference=operation["reference"]).first()
     if line is None or line.qty != exact(operation["qty"]):
@@ -191,6 +229,8 @@ def reverse(plan: Mapping[str, Any], *, account: Account) -> None:
     created = plan["created"]
     Fill.objects.filter(pk__in=created["fills"]).delete()
     Adjustment.objects.filter(pk__in=created["adjustments"]).delete()
+    for columns in plan["taken_out"]:
+        Fill.objects.create(**{name: _load(Fill, name, value) for name, value in columns.items()})
     for item in plan["restored"]:
         values = {name: _load(Order, name, item["before"].get(name)) for name in ORDER_COLUMNS}
         Order.objects.filter(pk=item["order"]).update(**values)
@@ -212,6 +252,14 @@ def _restore_never_open(rows: Mapping[str, list[dict[str, Any]]], account: Accou
             stored.delete()
         elif old != row:
             stored.update(**{name: _load(Position, name, old[name]) for name in _NEVER_OPEN})
+
+
+def restore_closed(plan: Mapping[str, Any], *, account: Account) -> None:
+    """After the rebuild: a closed position keeps the stop, target and risk that it had, which no fill tells."""
+    for columns in plan["closed"]:
+        same = {name: _load(Position, name, columns[name]) for name in _ROUND_TRIP}
+        values = {name: _load(Position, name, columns[name]) for name in LEVELS}
+        Position.objects.closed().filter(account=account, **same).update(**values)
 
 
 def _columns(order: Order) -> dict[str, Any]:

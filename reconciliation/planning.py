@@ -33,8 +33,6 @@ COPIES_ORDER = frozenset(
 )
 #: Alpaca takes back what it said before: its word is copied over ours, and always by a person's decision.
 RESTATES_ORDER = frozenset({Kind.ZOMBIE_ORDER, Kind.FILLED_QTY_AHEAD})
-#: A fill that is not as Alpaca has it stays in the ledger; what it made of the position may be corrected.
-PROVES_LITTLE = frozenset({Kind.PHANTOM_FILL, Kind.FILL_VALUES_DIFFER})
 ADJUSTS_POSITION = frozenset(
     {
         Kind.POSITION_BROKER_ONLY,
@@ -53,13 +51,15 @@ def plan(explained: list[Explained], record: LocalRecord, evidence: BrokerEviden
     for item in explained:
         if item.cause_key is not None:
             followers[item.cause_key].append(item.difference)
-    blocked = {d.symbol for d in roots if d.kind not in ADJUSTS_POSITION | PROVES_LITTLE}
+    blocked = {d.symbol for d in roots if d.kind not in ADJUSTS_POSITION}
     guesses = _superseded(roots, followers, record, evidence)
     proposals = []
     for root in roots:
         about = [root, *(d for d in followers[root.key] if d.broker_order is not None)]
         if root.kind in COPIES_ORDER and root.broker_order is not None and _can_be_copied(root, about):
             proposals.append(_copy_order(root, about, guesses.pop(root.symbol, ()), record, evidence))
+        elif root.gone_fill:
+            proposals.append(_take_out_fill(root, record, evidence))
         elif root.kind in ADJUSTS_POSITION and root.symbol not in blocked:
             proposals.append(adjust_position(root, record, evidence))
         elif root.kind == Kind.PENDING_NEVER_FILLED:
@@ -140,6 +140,33 @@ _VERBS = {
     "update_order": "Update the order",
     "restate_order": "Take over Alpaca's state of the order",
 }
+
+
+def _take_out_fill(root: Difference, record: LocalRecord, evidence: BrokerEvidence) -> Proposal:
+    """Take a fill that Alpaca does not have (so) out of the ledger. The fix keeps it, and can put it back."""
+    before, after, broker = position_columns(
+        root.symbol, root.new_fills, record, evidence, without=frozenset({root.gone_fill})
+    )
+    ours = f"{root.local['side']} {root.local['qty']} {root.symbol} at {root.local['price']}"
+    instead = f" and book {root.new_fills[0].qty} at {root.new_fills[0].price} instead" if root.new_fills else ""
+    return make_proposal(
+        root,
+        action="take_out_fill",
+        title=f"Take the fill {ours} out of the ledger{instead}",
+        operations=[
+            {
+                "op": "take_out_fill",
+                "symbol": root.symbol,
+                "activity_id": root.gone_fill,
+                "said": dict(root.local),
+                "fills": [fill.raw for fill in root.new_fills],
+            }
+        ],
+        before={"fill": root.local, "position": before},
+        broker={"fill": root.broker, "position": broker},
+        after={"fill": root.broker or dict.fromkeys(root.local, ""), "position": after},
+        about=[root],
+    )
 
 
 def _copy_operation(difference: Difference) -> Operation:

@@ -173,6 +173,10 @@ def _written(operation: Mapping[str, Any]) -> str:
             return f"{verb} with {count} fill{'' if count == 1 else 's'}" if count else verb
         case "book_adjustment":
             return f"an adjustment of {operation.get('qty')} {operation.get('symbol')}"
+        case "take_back_adjustment":
+            return f"the end of a correction of {operation.get('qty')} {operation.get('symbol')}"
+        case "take_out_fill":
+            return "one fill less" if not operation.get("fills") else "one fill as Alpaca has it"
         case _:
             return ""
 

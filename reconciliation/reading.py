@@ -82,6 +82,7 @@ class Reader:
             self._read_orders(clock)
             self._read_activities()
             self._read_orders_of_unknown_fills(clock)
+            self._forget_fills_taken_back()
             account, positions = self._read_positions(account)
         except BrokerError as error:
             raise IncompleteRead(str(error)) from error
@@ -189,6 +190,20 @@ class Reader:
         for broker_order_id in sorted(taken_back - set(self.orders) - self.absent_order_ids):
             self._take_one(broker_order_id, clock, may_be_absent=True)
         self._follow_chains(clock)
+
+    def _forget_fills_taken_back(self) -> None:
+        """A bust is listed as the same execution with a negative quantity: the two together are none."""
+        for other in self.others:
+            if other.activity_type != "FILL" or other.qty is None or other.qty >= 0:
+                continue
+            order_id = str(other.raw.get("order_id") or "")
+            matches = [
+                fill
+                for fill in self.fills.values()
+                if (fill.broker_order_id, fill.qty, fill.price) == (order_id, -other.qty, other.price)
+            ]
+            if matches:
+                del self.fills[max(matches, key=lambda fill: (fill.transaction_time, fill.activity_id)).activity_id]
 
     def _check_fills_against_orders(self) -> None:
         """A fill of an order that says it has none: one of the two was read at another time."""

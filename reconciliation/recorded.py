@@ -59,6 +59,7 @@ def load_record(*, account: Account, evidence: BrokerEvidence) -> LocalRecord:
     fills = _load_fills(account, evidence, by_pk)
     stored = list(Position.objects.filter(account=account).not_closed())
     symbols = _symbols(evidence, orders, stored)
+    symbols |= {fill.symbol for activity_id, fill in fills.items() if activity_id not in evidence.fills}
     return LocalRecord(
         orders=tuple(_local_order(order) for order in orders),
         fills=fills,

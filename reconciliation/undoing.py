@@ -9,7 +9,7 @@ from audit import journal
 from positions.rebuilding import rebuild_positions
 from reconciliation.errors import FixRefused
 from reconciliation.models import Drift, Fix, ReadingCursor
-from reconciliation.operations import check_reversible, reverse
+from reconciliation.operations import check_reversible, restore_closed, reverse
 from reconciliation.storing import HELD_BACK
 
 UNDOABLE = (Fix.State.APPLIED, Fix.State.VERIFIED, Fix.State.FAILED)
@@ -32,6 +32,7 @@ def undo_fix(*, fix: Fix, actor: str, now: datetime, reason: str = "") -> Fix:
         check_reversible(fix.undo_plan, account=fix.account, symbol=fix.symbol, applied_at=applied_at)
         reverse(fix.undo_plan, account=fix.account)
         rebuild_positions(account=fix.account, symbols={fix.symbol}, now=now)
+        restore_closed(fix.undo_plan, account=fix.account)
         _read_again_from(fix)
         journal.record(
             at=now,

@@ -10,7 +10,8 @@ from broker.mapping import to_activity, to_order
 from broker.models import Account
 from broker.types import BrokerFill
 from orders.booking import book_fill, import_order
-from orders.models import Order
+from orders.models import Fill, Order, OrderEvent
+from positions.models import Adjustment, Position
 from positions.rebuilding import rebuild_positions
 from reconciliation.applying import Applied, apply_approved
 from reconciliation.approving import approve_fixes
@@ -84,3 +85,14 @@ def record_as(account: Account, sim: SimAccount, raw: dict[str, Any], *, with_fi
 
 def broker_positions(account: Account) -> dict[str, str]:
     return {position.symbol: str(position.qty) for position in open_gateway(account).list_positions()}
+
+
+_NOT_OF_THE_BOOKS = {"id", "rebuilt_at", "last_price", "last_price_at"}
+_POSITION_FIELDS = [f.attname for f in Position._meta.concrete_fields if f.attname not in _NOT_OF_THE_BOOKS]
+
+
+def books() -> dict[str, Any]:
+    """Everything that the books say; two of them are equal if nobody could tell them apart."""
+    rows = {m.__name__: list(m.objects.order_by("pk").values()) for m in (Order, Fill, Adjustment, OrderEvent)}
+    rows["Position"] = list(Position.objects.order_by("symbol", "sequence").values(*_POSITION_FIELDS))
+    return rows

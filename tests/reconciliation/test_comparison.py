@@ -5,12 +5,13 @@ from decimal import Decimal
 
 from hypothesis import given
 
+from positions.accounting import LedgerEntry, position_at
 from reconciliation.comparison import compare
 from reconciliation.evidence import BrokerEvidence, LocalRecord
 from reconciliation.explanation import explain
 from reconciliation.kinds import Kind
 from reconciliation.planning import plan
-from tests.reconciliation.worlds import World, apply_all, record_of, worlds
+from tests.reconciliation.worlds import World, apply_all, inventions, record_of, worlds
 
 Drawn = tuple[World, dict[str, str]]
 
@@ -42,6 +43,34 @@ def test_applying_every_fix_leaves_no_difference(drawn: Drawn) -> None:
     assert compare(after, evidence) == []
 
 
+@given(worlds(), inventions())
+def test_repairing_as_long_as_fixes_are_proposed_ends_in_step(
+    drawn: Drawn, invented: dict[str, list[LedgerEntry]]
+) -> None:
+    """A position is adjusted only once the orders of its symbol are in step, so that it may take another look."""
+    world, lags = drawn
+    record, evidence = record_of(world, lags, invented), world.evidence()
+    for _ in range(3):
+        proposals = plan(explain(compare(record, evidence), record, evidence), record, evidence)
+        if not proposals:
+            break
+        record = apply_all(record, world, proposals)
+    assert compare(record, evidence) == []
+    held = {symbol: position_at(entries).qty for symbol, entries in record.ledgers.items()}
+    assert {symbol: qty for symbol, qty in held.items() if qty} == {
+        symbol: position.qty for symbol, position in evidence.positions.items()
+    }
+
+
+@given(worlds(), inventions())
+def test_only_a_copy_of_a_fact_is_called_safe(drawn: Drawn, invented: dict[str, list[LedgerEntry]]) -> None:
+    world, lags = drawn
+    record, evidence = record_of(world, lags, invented), world.evidence()
+    for proposal in plan(explain(compare(record, evidence), record, evidence), record, evidence):
+        if proposal.is_safe_copy:
+            assert {operation["op"] for operation in proposal.operations} <= {"import_order", "book_order"}
+
+
 @given(worlds())
 def test_the_same_sight_twice_gives_the_same_plan(drawn: Drawn) -> None:
     world, lags = drawn
@@ -71,7 +100,7 @@ def test_a_position_is_a_consequence_only_of_fills_that_explain_it(drawn: Drawn)
 def test_a_share_more_at_the_broker_is_no_consequence(drawn: Drawn) -> None:
     world, lags = drawn
     record, evidence = record_of(world, lags), world.evidence()
-    moved = {s: replace(p, qty=p.qty + Decimal("0.001")) for s, p in evidence.positions.items()}
+    moved = {s: replace(p, qty=p.qty + Decimal("0.0005")) for s, p in evidence.positions.items()}
     evidence = replace(evidence, positions={s: p for s, p in moved.items() if p.qty != 0})
     in_flight = {order.symbol for order in record.orders if order.is_in_flight}
     explained = explain(compare(record, evidence), record, evidence)

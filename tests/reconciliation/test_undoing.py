@@ -1,7 +1,5 @@
 """A backfill can be reversed exactly, unless something was built on it."""
 
-from typing import Any
-
 import pytest
 from django.utils import timezone
 
@@ -10,12 +8,11 @@ from broker.mapping import to_activity
 from broker.models import Account
 from broker.types import BrokerFill
 from orders.booking import book_fill
-from orders.models import Fill, Order, OrderEvent
-from positions.models import Adjustment, Position
+from orders.models import Fill, Order
 from reconciliation.errors import FixRefused
 from reconciliation.models import Fix, Run
 from reconciliation.undoing import undo_fix
-from tests.reconciliation.steps import backfill_all, open_books, placed, reconcile, record_as
+from tests.reconciliation.steps import backfill_all, books, open_books, placed, reconcile, record_as
 from tests.simulation import SimAccount
 
 pytestmark = pytest.mark.django_db
@@ -25,16 +22,6 @@ pytestmark = pytest.mark.django_db
 def account(sim_account: Account) -> Account:
     open_books(sim_account)
     return sim_account
-
-
-def books() -> dict[str, Any]:
-    rows = {m.__name__: list(m.objects.order_by("pk").values()) for m in (Order, Fill, Adjustment, OrderEvent)}
-    rows["Position"] = list(Position.objects.order_by("symbol", "sequence").values(*_POSITION_FIELDS))
-    return rows
-
-
-_NOT_OF_THE_BOOKS = {"id", "rebuilt_at", "last_price", "last_price_at"}
-_POSITION_FIELDS = [f.attname for f in Position._meta.concrete_fields if f.attname not in _NOT_OF_THE_BOOKS]
 
 
 def test_undoing_an_import_restores_the_books_and_the_next_run_proposes_it_again(

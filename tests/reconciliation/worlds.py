@@ -31,7 +31,7 @@ START = datetime(2025, 11, 6, 13, 0, tzinfo=UTC)
 READ_AT = START + timedelta(days=1)
 SYMBOLS = ("ACGL", "NVDA", "QCOM")
 #: How much of an order our books have: all, or what one kind of drift leaves out.
-LAGS = ("recorded", "unrecorded", "unlinked", "status_behind", "fills_missing")
+LAGS = ("recorded", "unrecorded", "unlinked", "status_behind", "fills_missing", "fill_invented", "fill_differs")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,26 +78,41 @@ def worlds(draw: st.DrawFn) -> tuple[World, dict[str, str]]:
         sizes = draw(st.lists(st.decimals("0.001", 90, places=3), max_size=3))
         prices = [draw(st.decimals("1", 900, places=2)) for _ in sizes]
         at = START + timedelta(minutes=draw(st.integers(0, 300)), seconds=number)
-        ended = draw(st.booleans())
-        order, executions = _order(number, symbol, side, sizes, prices, at, ended=ended, drawn=draw(st.booleans()))
+        ended, is_ours = draw(st.sampled_from(["", "filled", "canceled", "expired"])), draw(st.booleans())
+        order, executions = _order(number, symbol, side, sizes, prices, at, ended=ended, drawn=is_ours)
+        lags[order.broker_order_id] = draw(st.sampled_from(LAGS))
+        for _ in range(draw(st.sampled_from([0, 0, 0, 1, 2]))):
+            # Replaced, perhaps again: each link has an id and fills of its own, and an id that Alpaca made up.
+            sizes = draw(st.lists(st.decimals("0.001", 90, places=3), max_size=2))
+            at += timedelta(seconds=30)
+            newer, more = _order(
+                next(numbers), symbol, side, sizes, [Decimal(7) for _ in sizes], at, ended=ended, drawn=False
+            )
+            order = _linked(order, status="replaced", replaced_by=newer.broker_order_id)
+            newer = _linked(newer, replaces=order.broker_order_id)
+            lags[newer.broker_order_id] = draw(st.sampled_from(LAGS))
+            orders.append(order)
+            fills.extend(executions)
+            order, executions = newer, more
         orders.append(order)
         fills.extend(executions)
-        lags[order.broker_order_id] = draw(st.sampled_from(LAGS))
     return World(orders=tuple(orders), fills=tuple(fills)), lags
 
 
 def _order(
     number: int, symbol: str, side: str, sizes: list[Decimal], prices: list[Decimal], at: datetime, *,
-    ended: bool, drawn: bool,
+    ended: str, drawn: bool,
 ) -> tuple[BrokerOrder, list[BrokerFill]]:  # fmt: skip
     filled = sum(sizes, Decimal(0))
     order_id = str(uuid.UUID(int=number))
-    status = ("filled" if filled else "canceled") if ended else ("partially_filled" if filled else "new")
+    if ended == "filled" and not filled:
+        ended = "canceled"
+    status = ended or ("partially_filled" if filled else "new")
     average = sum((q * p for q, p in zip(sizes, prices, strict=True)), Decimal(0)) / filled if filled else None
     raw: dict[str, Any] = {
         "id": order_id, "client_order_id": f"ts-{number}" if drawn else str(uuid.UUID(int=number + 10**9)),
         "symbol": symbol, "asset_id": symbol, "side": side, "type": "market", "order_class": "", "time_in_force": "day",
-        "qty": str(filled if ended and filled else filled + 1), "filled_qty": str(filled),
+        "qty": str(filled if ended == "filled" else filled + 1), "filled_qty": str(filled),
         "filled_avg_price": None if average is None else f"{average:.6f}", "status": status,
         "submitted_at": at.isoformat(), "created_at": at.isoformat(), "updated_at": at.isoformat(),
         "extended_hours": False,
@@ -123,10 +138,25 @@ def _order(
     return to_order(raw), [fill for fill in executions if isinstance(fill, BrokerFill)]
 
 
+def _linked(order: BrokerOrder, **links: str) -> BrokerOrder:
+    return to_order({**order.raw, **links})
+
+
+@st.composite
+def inventions(draw: st.DrawFn) -> dict[str, list[LedgerEntry]]:
+    """Adjustments in our books that no fill stands for, by symbol."""
+    found: dict[str, list[LedgerEntry]] = {}
+    for symbol in draw(st.lists(st.sampled_from(SYMBOLS), unique=True, max_size=2)):
+        at = START + timedelta(minutes=draw(st.integers(0, 400)))
+        qty, price = draw(st.decimals(-50, 50, places=2).filter(bool)), draw(st.decimals("1", 900, places=2))
+        found[symbol] = [LedgerEntry(at=at, order_key=f"made-up:{symbol}", qty=qty, price=price, kind="correction")]
+    return found
+
+
 # --- Records ------------------------------------------------------------------------------------------------
 
 
-def record_of(world: World, lags: dict[str, str]) -> LocalRecord:
+def record_of(world: World, lags: dict[str, str], extra: dict[str, list[LedgerEntry]] | None = None) -> LocalRecord:
     """Our books, each order as far as its lag says; positions folded from the fills that we have."""
     orders: list[LocalOrder] = []
     fills: list[BrokerFill] = []
@@ -143,9 +173,18 @@ def record_of(world: World, lags: dict[str, str]) -> LocalRecord:
         elif lag == "status_behind":
             mine = replace(mine, status="new", filled_qty=Decimal(0), filled_avg_price=None)
         orders.append(mine)
-        if lag == "recorded":
-            fills.extend(fill for fill in world.fills if fill.broker_order_id == theirs.broker_order_id)
-    return _record(orders, fills)
+        if lag in {"recorded", "fill_invented", "fill_differs"}:
+            fills.extend(_as_we_have_it(world, theirs, lag))
+    return _record(orders, fills, extra)
+
+
+def _as_we_have_it(world: World, theirs: BrokerOrder, lag: str) -> list[BrokerFill]:
+    own = [fill for fill in world.fills if fill.broker_order_id == theirs.broker_order_id]
+    if own and lag == "fill_differs":
+        return [replace(own[0], qty=own[0].qty + 1), *own[1:]]
+    if own and lag == "fill_invented":
+        return [*own, replace(own[-1], activity_id=f"{own[-1].activity_id}-invented")]
+    return own
 
 
 def _mirror(pk: int, theirs: BrokerOrder) -> LocalOrder:
@@ -178,6 +217,13 @@ def _record(
     )
 
 
+def _told(fill: LocalFill) -> BrokerFill:
+    return BrokerFill(
+        activity_id=fill.activity_id, broker_order_id=fill.broker_order_id, symbol=fill.symbol, side=fill.side,
+        qty=fill.qty, price=fill.price, cum_qty=None, leaves_qty=None, transaction_time=fill.transaction_time, raw={},
+    )  # fmt: skip
+
+
 def _local_fill(fill: BrokerFill) -> LocalFill:
     return LocalFill(
         activity_id=fill.activity_id, broker_order_id=fill.broker_order_id, symbol=fill.symbol, side=fill.side,
@@ -188,7 +234,7 @@ def _local_fill(fill: BrokerFill) -> LocalFill:
 def apply_all(record: LocalRecord, world: World, proposals: list[Proposal]) -> LocalRecord:
     """The record after every operation of the plans, by their meaning."""
     orders = {order.pk: order for order in record.orders}
-    fills = {fill.activity_id: fill for fill in world.fills if fill.activity_id in record.fills}
+    fills = {fill.activity_id: _told(fill) for fill in record.fills.values()}
     extra: dict[str, list[LedgerEntry]] = {
         symbol: [entry for entry in entries if entry.kind != "fill"] for symbol, entries in record.ledgers.items()
     }
@@ -199,6 +245,12 @@ def apply_all(record: LocalRecord, world: World, proposals: list[Proposal]) -> L
                 theirs = to_order(operation["order"])
                 pk = operation["order_pk"] or next(numbers)
                 orders[pk] = _mirror(pk, theirs)
+                for raw in operation["fills"]:
+                    fill = to_activity(raw)
+                    assert isinstance(fill, BrokerFill)
+                    fills[fill.activity_id] = fill
+            elif operation["op"] == "take_out_fill":
+                del fills[operation["activity_id"]]
                 for raw in operation["fills"]:
                     fill = to_activity(raw)
                     assert isinstance(fill, BrokerFill)
