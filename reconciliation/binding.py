@@ -1,18 +1,28 @@
 """Make sure that the books and the brokerage account belong together."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from django.db import transaction
 
 from audit import journal
+from broker.errors import NotFound
+from broker.gateway import Gateway
 from broker.models import Account
 from broker.types import BrokerAccount
+from orders.models import Order
 from reconciliation.errors import AccountReset, WrongAccount
 
 
-def check_account(*, account: Account, found: BrokerAccount, now: datetime) -> None:
-    """Bind the books to the account at the first read; refuse any other account from then on."""
+def check_account(
+    *, account: Account, gateway: Gateway, found: BrokerAccount, now: datetime, seen: Collection[str] = ()
+) -> None:
+    """Bind the books to the account at the first read; refuse any other account from then on.
+
+    `seen` are broker_order_ids that the account is known to have.
+    """
     if not account.is_bound:
+        _refuse_foreign_books(account, gateway, found, seen)
         _bind(account, found, now)
     if account.broker_account_id == found.account_id:
         return
@@ -26,6 +36,21 @@ def check_account(*, account: Account, found: BrokerAccount, now: datetime) -> N
         f"These books belong to account {account.broker_account_number}, but the keys open {found.account_number}. "
         "Nothing was changed. Check the keys of this installation."
     )
+
+
+def _refuse_foreign_books(account: Account, gateway: Gateway, found: BrokerAccount, seen: Collection[str]) -> None:
+    """Books that hold orders already belong to the account that knows them, whichever keys are given first."""
+    sent = Order.objects.filter(account=account).exclude(broker_order_id="")
+    newest = sent.order_by("-submitted_at", "-pk").first()
+    if newest is None or newest.broker_order_id in seen:
+        return
+    try:
+        gateway.get_order(newest.broker_order_id)
+    except NotFound:
+        raise WrongAccount(
+            f"These books hold order {newest.broker_order_id} ({newest}), which account {found.account_number} does "
+            "not know: they belong to another account. Nothing was changed. Check the keys of this installation."
+        ) from None
 
 
 def _bind(account: Account, found: BrokerAccount, now: datetime) -> None:

@@ -116,7 +116,10 @@ def _compare_linked(
     ours: LocalOrder, theirs: BrokerOrder, booked: Mapping[str, LocalFill], fills: tuple[BrokerFill, ...]
 ) -> Iterator[Difference]:
     new = tuple(fill for fill in fills if fill.activity_id not in booked)
-    complete = _sums_up(booked, new, theirs)
+    known = {fill.activity_id: fill.qty for fill in fills}
+    # A fill that differs is a difference of its own; the order's sum is Alpaca's.
+    total = sum((known.get(activity_id, fill.qty) for activity_id, fill in booked.items()), Decimal(0))
+    complete = total + sum((fill.qty for fill in new), Decimal(0)) == theirs.filled_qty
     base: dict[str, Any] = {
         "subject": theirs.broker_order_id,
         "symbol": theirs.symbol,
@@ -146,12 +149,11 @@ def _compare_linked(
         text = f"{count_of(len(new), 'fill')} of {name_of(theirs)} not recorded: {fills_in_words(new)}."
         yield Difference(kind=Kind.MISSING_FILL, sentence=text, **base)
     elif not complete:
-        yield from _sum_mismatch(booked, theirs, base)
+        yield from _sum_mismatch(total, theirs, base)
 
 
-def _sum_mismatch(booked: Mapping[str, LocalFill], theirs: BrokerOrder, base: dict[str, Any]) -> Iterator[Difference]:
+def _sum_mismatch(total: Decimal, theirs: BrokerOrder, base: dict[str, Any]) -> Iterator[Difference]:
     """Nothing new to book and still not the order's own sum: Alpaca has not published an activity yet."""
-    total = sum((fill.qty for fill in booked.values()), Decimal(0))
     if total < theirs.filled_qty:
         base |= {"local": {"fills_sum": plain(total)}, "broker": {"fills_sum": plain(theirs.filled_qty)}}
         text = (
@@ -173,7 +175,7 @@ def _unconfirmed_found(ours: LocalOrder, theirs: BrokerOrder, fills: tuple[Broke
         order_pk=ours.pk,
         broker_order=theirs,
         new_fills=fills,
-        fills_are_complete=_sums_up({}, fills, theirs),
+        fills_are_complete=_sums_up(fills, theirs),
         holds_cursor_at=theirs.submitted_at,
     )
 
@@ -193,7 +195,7 @@ def _replaced(ours: LocalOrder, theirs: BrokerOrder, fills: tuple[BrokerFill, ..
         order_pk=ours.pk,
         broker_order=theirs,
         new_fills=fills,
-        fills_are_complete=_sums_up({}, fills, theirs),
+        fills_are_complete=_sums_up(fills, theirs),
         holds_cursor_at=theirs.submitted_at,
     )
 
@@ -213,7 +215,7 @@ def _unrecorded(theirs: BrokerOrder, fills: tuple[BrokerFill, ...], *, is_own: b
         dollars=dollars_of(theirs, fills),
         broker_order=theirs,
         new_fills=fills,
-        fills_are_complete=_sums_up({}, fills, theirs),
+        fills_are_complete=_sums_up(fills, theirs),
         holds_cursor_at=theirs.submitted_at,
     )
 
@@ -286,6 +288,5 @@ def _phantom_fills(record: LocalRecord, evidence: BrokerEvidence) -> Iterator[Di
             )
 
 
-def _sums_up(booked: Mapping[str, LocalFill], new: tuple[BrokerFill, ...], theirs: BrokerOrder) -> bool:
-    total = sum((fill.qty for fill in booked.values()), Decimal(0)) + sum((fill.qty for fill in new), Decimal(0))
-    return total == theirs.filled_qty
+def _sums_up(fills: tuple[BrokerFill, ...], theirs: BrokerOrder) -> bool:
+    return sum((fill.qty for fill in fills), Decimal(0)) == theirs.filled_qty

@@ -25,7 +25,9 @@ def refresh_account(*, account: Account, now: datetime) -> str:
 def _refresh(account: Account, now: datetime) -> str:
     try:
         gateway = open_gateway(account)
-        snapshot = _read(account, gateway, now)
+        snapshot, found_id = _read(account, gateway, now)
+        if account.is_bound and account.broker_account_id != found_id:
+            return "not refreshed: the keys open another account"
         positions = gateway.list_positions()
     except BrokerError as error:
         return f"not refreshed: {error}"
@@ -35,9 +37,10 @@ def _refresh(account: Account, now: datetime) -> str:
     return "refreshed"
 
 
-def _read(account: Account, gateway: Gateway, now: datetime) -> AccountSnapshot:
+def _read(account: Account, gateway: Gateway, now: datetime) -> tuple[AccountSnapshot, str]:
+    """Return the figures, and whose they are."""
     found, clock = gateway.get_account(), gateway.get_clock()
-    return AccountSnapshot(
+    snapshot = AccountSnapshot(
         account=account,
         read_at=now,
         equity=found.equity,
@@ -50,6 +53,7 @@ def _read(account: Account, gateway: Gateway, now: datetime) -> AccountSnapshot:
         next_open=clock.next_open,
         next_close=clock.next_close,
     )
+    return snapshot, found.account_id
 
 
 def thin_snapshots(*, account: Account, now: datetime) -> int:

@@ -123,7 +123,7 @@ def _judge(run: Run, gateway: Gateway) -> Judgement:
     note = ProgressNote(run=run, lease=lease_name(run.account), lease_seconds=LEASE_SECONDS)
     cursor, _ = ReadingCursor.objects.get_or_create(account=run.account)
     if needs_import(run.account, cursor):
-        check_account(account=run.account, found=gateway.get_account(), now=timezone.now())
+        check_account(account=run.account, gateway=gateway, found=gateway.get_account(), now=timezone.now())
         import_history(account=run.account, gateway=gateway, cursor=cursor, note=note)
     reopen_expired(account=run.account, now=timezone.now())
     judgement = _look(run, gateway, cursor, note)
@@ -153,7 +153,9 @@ def _look(run: Run, gateway: Gateway, cursor: ReadingCursor, note: ProgressNote)
         activities_after=None if run.is_full else _window_start(cursor.activities_read_to, hold),
     )
     evidence = Reader(gateway=gateway, plan=reading, note=note).read()
-    check_account(account=run.account, found=evidence.account, now=timezone.now())
+    check_account(
+        account=run.account, gateway=gateway, found=evidence.account, now=timezone.now(), seen=evidence.orders
+    )
     record = load_record(account=run.account, evidence=evidence)
     explained = explain(compare(record, evidence), record, evidence)
     return Judgement(evidence, record, explained, (cursor.orders_read_to, cursor.activities_read_to))

@@ -54,7 +54,7 @@ def _against_broker(account: Account, computed: list[Position], now: datetime) -
     try:
         gateway = open_gateway(account)
         found = gateway.get_account()
-        check_account(account=account, found=found, now=now)
+        check_account(account=account, gateway=gateway, found=found, now=now)
         _, positions = read_positions(gateway, found, ours)
     except BrokerError as error:
         raise IncompleteRead(str(error)) from error

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import connections
@@ -15,6 +16,7 @@ from reconciliation.applying import Applied, apply_approved, apply_fix
 from reconciliation.approving import approve_fixes
 from reconciliation.errors import FixRefused
 from reconciliation.models import Fix, Run
+from reconciliation.operations import perform
 from tests.reconciliation.steps import backfill_all, open_books, placed, reconcile, record_as
 from tests.simulation import SimAccount
 
@@ -115,6 +117,60 @@ def test_applied_but_not_verified_before_a_crash_is_verified_later(account: Acco
         assert apply_fix(fix=fix, now=timezone.now())
     assert apply_approved(account=account, actor="ops").all_verified
     assert Fill.objects.count() == 2
+
+
+@pytest.mark.django_db
+def test_verification_that_cannot_be_read_is_made_up_for(account: Account, sim: SimAccount) -> None:
+    approve_fixes(fixes=Fix.objects.all(), actor="ops", now=timezone.now())
+    # The fresh run reads twice; what comes after it is the verification.
+    sim.fault("status", "GET", "/v2/positions", times=None, after=2, status=500)
+    applied = apply_approved(account=account, actor="ops")
+    assert {fix.state for fix in applied.fixes} == {Fix.State.APPLIED}
+    assert applied.verification_run is not None
+    assert applied.verification_run.state == Run.State.INCOMPLETE
+    sim.clear_faults()
+    assert apply_approved(account=account, actor="ops").all_verified
+    assert Fill.objects.count() == 2
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("step", ["perform", "rebuild_positions", "journal.record"])
+def test_crash_at_any_step_writes_nothing_or_all(account: Account, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    class Killed(BaseException):
+        pass
+
+    def die(**_options: object) -> None:
+        raise Killed
+
+    approve_fixes(fixes=Fix.objects.all(), actor="ops", now=timezone.now())
+    with monkeypatch.context() as patched:
+        patched.setattr(f"reconciliation.applying.{step}", die)
+        with pytest.raises(Killed):
+            apply_approved(account=account, actor="ops")
+    assert not Order.objects.exists()
+    assert set(Fix.objects.values_list("state", flat=True)) == {Fix.State.APPROVED}
+    assert apply_approved(account=account, actor="ops").all_verified
+    assert Fill.objects.count() == 2
+
+
+@pytest.mark.django_db
+def test_fix_that_cannot_be_written_is_void_and_holds_up_no_other(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse_nvda(*, operation: dict[str, Any], **options: Any) -> None:
+        if operation["order"]["symbol"] == "NVDA":
+            raise FixRefused("It cannot be.")
+        perform(operation=operation, **options)
+
+    monkeypatch.setattr("reconciliation.applying.perform", refuse_nvda)
+    approve_fixes(fixes=Fix.objects.all(), actor="ops", now=timezone.now())
+    apply_approved(account=account, actor="ops")
+    assert dict(Fix.objects.exclude(state="proposed").values_list("symbol", "state")) == {
+        "NVDA": Fix.State.STALE,
+        "QCOM": Fix.State.VERIFIED,
+    }
+    assert "It cannot be." in Fix.objects.get(state=Fix.State.STALE).outcome
+    assert list(Order.objects.values_list("symbol", flat=True)) == ["QCOM"]
 
 
 @pytest.mark.django_db

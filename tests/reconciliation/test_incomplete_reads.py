@@ -1,5 +1,7 @@
 """A read that proves nothing changes nothing: no drift about the books, no fix, no row moved."""
 
+from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -8,8 +10,13 @@ from django.utils import timezone
 from broker.models import Account
 from orders.models import Fill, Order
 from positions.models import Adjustment, Position
+from positions.rebuilding import rebuild_positions
+from reconciliation.applying import apply_approved, apply_fix
+from reconciliation.approving import approve_fixes
+from reconciliation.ignoring import ignore_drift
 from reconciliation.models import Drift, Fix, ReadingCursor, Run
 from reconciliation.running import MOST_READINGS
+from tests.factories import make_adjustment
 from tests.reconciliation.steps import backfill_all, kinds, open_books, placed, reconcile, record_as
 from tests.simulation import SimAccount
 
@@ -100,6 +107,106 @@ def test_keys_of_another_account(account: Account, sim: SimAccount, settings: An
     assert run.state == Run.State.INCOMPLETE
     assert set(kinds(account)) <= {"wrong_account", "account_reset"}
     assert books() == before
+
+
+def test_books_of_another_account_are_not_bound_to_the_first_that_answers(
+    sim_account: Account, sim: SimAccount, settings: Any
+) -> None:
+    open_books(sim_account)
+    record_as(sim_account, sim, placed(sim, client_order_id="ts-1"))
+    settings.ALPACA_API_KEY = f"{sim.key_id}-other"
+    run = reconcile(sim_account)
+    assert run.state == Run.State.INCOMPLETE
+    assert "belong to another account" in run.incomplete_reason or "lacks" in run.incomplete_reason
+    sim_account.refresh_from_db()
+    assert not sim_account.is_bound
+    assert not Fix.objects.exists()
+    settings.ALPACA_API_KEY = sim.key_id
+    assert reconcile(sim_account).state == Run.State.IN_SYNC
+
+
+def test_small_position_that_the_list_leaves_out(sim_account: Account, sim: SimAccount) -> None:
+    """Too small to show in the account's sums; it is asked for by name."""
+    open_books(sim_account)
+    sim.price("NVDA", "1000")
+    sim.price("QCOM", "10")
+    record_as(sim_account, sim, placed(sim, client_order_id="ts-1", symbol="NVDA", qty="20"))
+    record_as(sim_account, sim, placed(sim, client_order_id="ts-2", qty="1"))
+    sim.fault("truncated_page", "GET", "^/v2/positions$", times=None, rows=1)
+    run = reconcile(sim_account)
+    assert run.state == Run.State.INCOMPLETE
+    assert "leaves it out" in run.incomplete_reason
+    assert not Fix.objects.exists()
+
+
+def test_recorded_order_that_the_list_leaves_out(sim_account: Account, sim: SimAccount) -> None:
+    """Flat by two orders: without the list nothing else would betray that it is empty."""
+    open_books(sim_account)
+    record_as(sim_account, sim, placed(sim, client_order_id="ts-1"))
+    record_as(sim_account, sim, placed(sim, client_order_id="ts-2", side="sell"))
+    sim.fault("empty_list", "GET", "^/v2/orders$", times=None)
+    run = reconcile(sim_account)
+    assert run.state == Run.State.INCOMPLETE
+    assert "the list was incomplete" in run.incomplete_reason
+
+
+def sent(account: Account) -> Order:
+    """An order of QCOM that is on its way: nothing may be said about the position meanwhile."""
+    return Order.objects.create(
+        account=account, client_order_id="ts-9", symbol="QCOM", side="sell", qty=Decimal(5),
+        recorded_at=timezone.now(), submission_state="submitting", claimed_at=timezone.now(),
+    )  # fmt: skip
+
+
+def with_a_wrong_position(account: Account, sim: SimAccount) -> None:
+    open_books(account)
+    record_as(account, sim, placed(sim, client_order_id="ts-1"))
+    make_adjustment(account, symbol="QCOM", qty="5", price="100", kind="correction")
+    rebuild_positions(account=account, symbols={"QCOM"}, now=timezone.now())
+    placed(sim, symbol="NVDA")
+    assert reconcile(account).state == Run.State.DRIFT
+
+
+def test_position_on_its_way_is_neither_resolved_nor_repaired(sim_account: Account, sim: SimAccount) -> None:
+    with_a_wrong_position(sim_account, sim)
+    fix = Fix.objects.get(key="position_qty:QCOM")
+    approve_fixes(fixes=[fix], actor="ops", now=timezone.now())
+    sent(sim_account)
+    apply_approved(account=sim_account, actor="ops")
+    fix.refresh_from_db()
+    assert fix.state == Fix.State.STALE
+    assert Position.objects.get(symbol="QCOM").qty == 15
+    assert Drift.objects.get(kind="position_qty").state == Drift.State.OPEN
+
+
+def test_repair_is_not_verified_while_its_position_is_on_its_way(sim_account: Account, sim: SimAccount) -> None:
+    with_a_wrong_position(sim_account, sim)
+    fix = Fix.objects.get(key="position_qty:QCOM")
+    approve_fixes(fixes=[fix], actor="ops", now=timezone.now())
+    assert apply_fix(fix=fix, now=timezone.now())
+    order = sent(sim_account)
+    reconcile(sim_account)
+    fix.refresh_from_db()
+    assert fix.state == Fix.State.APPLIED
+    Order.objects.filter(pk=order.pk).update(submission_state="denied")
+    reconcile(sim_account)
+    fix.refresh_from_db()
+    assert fix.state == Fix.State.VERIFIED
+
+
+def test_ignoring_one_thing_does_not_hide_what_is_on_its_way(sim_account: Account, sim: SimAccount) -> None:
+    open_books(sim_account)
+    placed(sim, symbol="NVDA")
+    reconcile(sim_account)
+    now = timezone.now()
+    (drift,) = Drift.objects.roots()
+    ignore_drift(drift=drift, actor="ops", reason="known", until=now + timedelta(days=1), now=now)
+    make_adjustment(sim_account, symbol="QCOM", qty="5", price="100", kind="correction")
+    rebuild_positions(account=sim_account, symbols={"QCOM"}, now=now)
+    sent(sim_account)
+    run = reconcile(sim_account)
+    assert run.state == Run.State.INCOMPLETE
+    assert "QCOM is on its way" in run.incomplete_reason
 
 
 def test_account_that_was_reset(account: Account, sim: SimAccount) -> None:

@@ -1,6 +1,9 @@
 """A backfill can be reversed exactly, unless something was built on it."""
 
+from typing import Any
+
 import pytest
+from django.conf import LazySettings
 from django.utils import timezone
 
 from audit.models import AuditEntry
@@ -9,6 +12,8 @@ from broker.models import Account
 from broker.types import BrokerFill
 from orders.booking import book_fill
 from orders.models import Fill, Order
+from positions.models import Position
+from reconciliation import running
 from reconciliation.errors import FixRefused
 from reconciliation.models import Fix, Run
 from reconciliation.undoing import undo_fix
@@ -81,6 +86,74 @@ def test_fix_that_something_was_built_on_is_not_undone(account: Account, sim: Si
     fix.refresh_from_db()
     assert fix.state == Fix.State.VERIFIED
     assert Fill.objects.count() == 2
+
+
+def test_undoing_an_entry_that_waited_leaves_no_trace(account: Account, sim: SimAccount) -> None:
+    before = books()
+    placed(sim, client_order_id="ts-1", type="limit", limit_price="1.00", wait="new")
+    reconcile(account)
+    fix = backfill_all(account).fixes[0]
+    assert Position.objects.get().state == "pending"
+    undo_fix(fix=fix, actor="ops", now=timezone.now())
+    assert books() == before
+
+
+def test_undoing_the_end_of_an_entry_lets_it_wait_again(account: Account, sim: SimAccount) -> None:
+    raw = placed(sim, client_order_id="ts-1", type="limit", limit_price="1.00", wait="new")
+    record_as(account, sim, raw)
+    before = books()
+    sim.act("cancel", order_id=raw["id"])
+    reconcile(account)
+    fix = backfill_all(account).fixes[0]
+    assert Position.objects.get().state == "closed"
+    undo_fix(fix=fix, actor="ops", now=timezone.now())
+    assert books() == before
+
+
+def test_undoing_is_in_reverse_or_refused(account: Account, sim: SimAccount) -> None:
+    raw = placed(sim, client_order_id="ts-1", type="limit", limit_price="1.00", wait="new")
+    reconcile(account)
+    first = backfill_all(account).fixes[0]
+    sim.act("cancel", order_id=raw["id"])
+    reconcile(account)
+    second = backfill_all(account).fixes[0]
+    with pytest.raises(FixRefused, match="changed after this fix"):
+        undo_fix(fix=first, actor="ops", now=timezone.now())
+    undo_fix(fix=second, actor="ops", now=timezone.now())
+    undo_fix(fix=first, actor="ops", now=timezone.now())
+    assert not Order.objects.exists()
+
+
+def test_order_that_was_only_asked_about_since_can_be_put_back(account: Account, sim: SimAccount) -> None:
+    raw = placed(sim, client_order_id="ts-1", type="limit", limit_price="1.00", wait="new")
+    record_as(account, sim, raw)
+    sim.act("fill", order_id=raw["id"], qty="3", price="1.00")
+    reconcile(account)
+    fix = backfill_all(account).fixes[0]
+    Order.objects.update(followed_at=timezone.now())
+    assert undo_fix(fix=fix, actor="ops", now=timezone.now()).state == Fix.State.UNDONE
+
+
+def test_run_that_was_reading_meanwhile_does_not_overlook_what_was_undone(
+    account: Account, sim: SimAccount, settings: LazySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CURSOR_OVERLAP_HOURS = 0
+    raw = placed(sim, client_order_id="ts-1", type="limit", limit_price="1.00", wait="new")
+    sim.act("cancel", order_id=raw["id"])
+    reconcile(account)
+    fix = backfill_all(account).fixes[0]
+    reconcile(account)
+    real = running.load_record
+
+    def load_and_then_somebody_undoes(**options: Any) -> Any:
+        record = real(**options)
+        monkeypatch.setattr(running, "load_record", real)
+        undo_fix(fix=fix, actor="ops", now=timezone.now())
+        return record
+
+    monkeypatch.setattr(running, "load_record", load_and_then_somebody_undoes)
+    reconcile(account)
+    assert reconcile(account).state == Run.State.DRIFT
 
 
 def test_undoing_twice_is_refused(account: Account, sim: SimAccount) -> None:
