@@ -4,26 +4,25 @@ On the embedded defaults all state lives in one folder, DATA_DIR: the SQLite fil
 the generated secret key.
 """
 
-import os
 import sys
 from pathlib import Path
 
-import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from tradingsite.environment import LOG_LEVELS, Environment
 from tradingsite.installation import data_directory, secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+env = Environment()
 if (BASE_DIR / ".env").exists():
-    env.read_env(BASE_DIR / ".env")
+    env.read_file(BASE_DIR / ".env")
 
-DATA_DIR = data_directory(env.str("DATA_DIR", default=""), base=BASE_DIR)
+DATA_DIR = data_directory(env.text("DATA_DIR"), base=BASE_DIR)
 
-DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = env.str("SECRET_KEY", default="") or secret_key(DATA_DIR)
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+DEBUG = env.switch("DEBUG")
+SECRET_KEY = env.text("SECRET_KEY") or secret_key(DATA_DIR)
+ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -87,7 +86,7 @@ SQLITE_OPTIONS = {
     "timeout": 60,
     "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;",
 }
-DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'db.sqlite3'}")}
+DATABASES = {"default": env.database("DATABASE_URL", f"sqlite:///{DATA_DIR / 'db.sqlite3'}")}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = SQLITE_OPTIONS
 else:
@@ -98,10 +97,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- Queue --------------------------------------------------------------------------------------------------
 # The order rows are the truth, django-q2 only delivers. queue_limit 1, because tasks that wait in a worker's
 # memory age towards `retry` and would be delivered again; one alias, because a second one loses rows.
-Q_BROKER = env.str("Q_BROKER", default="orm")
+Q_BROKER = env.text("Q_BROKER", "orm")
 Q_CLUSTER = {
     "name": "trading",
-    "workers": env.int("Q_WORKERS", default=3),
+    "workers": env.count("Q_WORKERS", 3),
     "queue_limit": 1,
     "bulk": 1,
     "poll": 0.2,
@@ -122,33 +121,31 @@ else:
 
 # --- Broker -------------------------------------------------------------------------------------------------
 # The default is the local simulator. Live money takes two keys: ALPACA_ENV=live and ALPACA_ALLOW_LIVE=1.
-ALPACA_ENV = env.str("ALPACA_ENV", default="sim")
-if ALPACA_ENV not in {"sim", "paper", "live"}:
-    raise ImproperlyConfigured(f"ALPACA_ENV is sim, paper or live, was {ALPACA_ENV!r}.")
-ALPACA_API_KEY = env.str("ALPACA_API_KEY", default="")
-ALPACA_SECRET_KEY = env.str("ALPACA_SECRET_KEY", default="")
-ALPACA_BASE_URL = env.str("ALPACA_BASE_URL", default="")
-ALPACA_STREAM_URL = env.str("ALPACA_STREAM_URL", default="")
-ALPACA_DATA_URL = env.str("ALPACA_DATA_URL", default="")
-ALPACA_ALLOW_LIVE = env.bool("ALPACA_ALLOW_LIVE", default=False)
-BROKER_CONNECT_TIMEOUT = env.float("BROKER_CONNECT_TIMEOUT", default=3.05)
-BROKER_READ_TIMEOUT = env.float("BROKER_READ_TIMEOUT", default=10)
+ALPACA_ENV = env.choice("ALPACA_ENV", {"sim", "paper", "live"}, "sim")
+ALPACA_API_KEY = env.text("ALPACA_API_KEY")
+ALPACA_SECRET_KEY = env.text("ALPACA_SECRET_KEY")
+ALPACA_BASE_URL = env.address("ALPACA_BASE_URL", "http", "https")
+ALPACA_STREAM_URL = env.address("ALPACA_STREAM_URL", "ws", "wss")
+ALPACA_DATA_URL = env.address("ALPACA_DATA_URL", "http", "https")
+ALPACA_ALLOW_LIVE = env.switch("ALPACA_ALLOW_LIVE")
+BROKER_CONNECT_TIMEOUT = env.seconds("BROKER_CONNECT_TIMEOUT", 3.05)
+BROKER_READ_TIMEOUT = env.seconds("BROKER_READ_TIMEOUT", 10)
 
 # --- Sending and settling (seconds) -------------------------------------------------------------------------
-ORDERS_IN_FLIGHT = env.int("ORDERS_IN_FLIGHT", default=4)
+ORDERS_IN_FLIGHT = env.count("ORDERS_IN_FLIGHT", 4)
 # A claim without an answer for this long belongs to a dead worker: longer than any POST may take.
-CLAIM_LEASE_SECONDS = env.float("CLAIM_LEASE_SECONDS", default=30)
+CLAIM_LEASE_SECONDS = env.seconds("CLAIM_LEASE_SECONDS", 30)
 # One 404 is no proof: this many look-ups without a find, over at least this long, make "not placed".
-NOT_PLACED_LOOKUPS = env.int("NOT_PLACED_LOOKUPS", default=4)
-NOT_PLACED_AFTER_SECONDS = env.float("NOT_PLACED_AFTER_SECONDS", default=30)
+NOT_PLACED_LOOKUPS = env.count("NOT_PLACED_LOOKUPS", 4)
+NOT_PLACED_AFTER_SECONDS = env.seconds("NOT_PLACED_AFTER_SECONDS", 30)
 # An order proven not placed is sent again, under the same client_order_id, only while it is this young.
-RESEND_WITHIN_SECONDS = env.float("RESEND_WITHIN_SECONDS", default=300)
-DEFAULT_SEND_TIME = env.str("DEFAULT_SEND_TIME", default="08:00")  # New York
+RESEND_WITHIN_SECONDS = env.seconds("RESEND_WITHIN_SECONDS", 300)
+DEFAULT_SEND_TIME = env.wall_clock("DEFAULT_SEND_TIME", "08:00")  # New York
 
 # --- Reconciliation (seconds) -------------------------------------------------------------------------------
-SETTLING_DELAY_SECONDS = env.float("SETTLING_DELAY_SECONDS", default=5)
-QUIET_PERIOD_SECONDS = env.float("QUIET_PERIOD_SECONDS", default=1)
-CURSOR_OVERLAP_HOURS = env.float("CURSOR_OVERLAP_HOURS", default=24)
+SETTLING_DELAY_SECONDS = env.seconds("SETTLING_DELAY_SECONDS", 5)
+QUIET_PERIOD_SECONDS = env.seconds("QUIET_PERIOD_SECONDS", 1)
+CURSOR_OVERLAP_HOURS = env.seconds("CURSOR_OVERLAP_HOURS", 24)
 
 # --- People and pages ---------------------------------------------------------------------------------------
 LOGIN_URL = "login"
@@ -183,7 +180,7 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-HTTPS = env.bool("HTTPS", default=False)
+HTTPS = env.switch("HTTPS")
 SECURE_SSL_REDIRECT = HTTPS
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
@@ -192,7 +189,7 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 # Every installation on this computer has its own cookie: two demos side by side do not log each other out.
-SESSION_COOKIE_NAME = env.str("SESSION_COOKIE_NAME", default="trading_session")
+SESSION_COOKIE_NAME = env.text("SESSION_COOKIE_NAME", "trading_session")
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 
@@ -206,9 +203,9 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "stream": sys.stderr, "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL", "WARNING")},
+    "root": {"handlers": ["stderr"], "level": env.choice("LOG_LEVEL", LOG_LEVELS, "WARNING")},
     "loggers": {
-        name: {"level": os.environ.get("LOG_LEVEL", "INFO")}
+        name: {"level": env.choice("LOG_LEVEL", LOG_LEVELS, "INFO")}
         for name in ("broker", "orders", "positions", "reconciliation", "tradingsite")
     },
 }
