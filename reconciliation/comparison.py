@@ -34,6 +34,20 @@ def compare(record: LocalRecord, evidence: BrokerEvidence) -> list[Difference]:
     return sorted(found, key=_in_order_of_events)
 
 
+def older_than_booked(record: LocalRecord, evidence: BrokerEvidence) -> str | None:
+    """Return the id of an order that Alpaca shows as it was before what it has said already, if there is one."""
+    for ours in record.orders:
+        theirs = evidence.orders.get(ours.broker_order_id)
+        if theirs is None or theirs.updated_at is None or ours.broker_updated_at is None:
+            continue
+        if theirs.updated_at < ours.broker_updated_at and (theirs.status, theirs.filled_qty) != (
+            ours.status,
+            ours.filled_qty,
+        ):
+            return theirs.broker_order_id
+    return None
+
+
 def _in_order_of_events(difference: Difference) -> tuple[bool, datetime, str]:
     """Dated differences first, as they happened; the key decides between equals, so that two runs agree."""
     moment = difference.holds_cursor_at

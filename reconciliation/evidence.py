@@ -45,6 +45,7 @@ class LocalOrder:
     replaced_by: str
     is_in_flight: bool  # recorded for sending or perhaps sent
     leg_ids: tuple[str, ...] = ()
+    broker_updated_at: datetime | None = None
     group_id: str = ""  # of a bracket, OCO or OTO
 
 

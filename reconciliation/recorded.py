@@ -160,6 +160,7 @@ def _local_order(order: Order) -> LocalOrder:
         filled_qty=order.filled_qty,
         filled_avg_price=order.filled_avg_price,
         replaced_by=order.replaced_by,
+        broker_updated_at=order.broker_updated_at,
         group_id=getattr(order, "group_id", None) or "",
         is_in_flight=order.submission_state in IN_FLIGHT and (released or not waiting),
     )

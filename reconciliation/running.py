@@ -15,7 +15,7 @@ from broker.errors import BrokerError
 from broker.gateway import Gateway, open_gateway
 from broker.models import Account
 from reconciliation.binding import check_account
-from reconciliation.comparison import compare
+from reconciliation.comparison import compare, older_than_booked
 from reconciliation.difference import Explained
 from reconciliation.errors import AccountReset, IncompleteRead, RunInProgress, WrongAccount
 from reconciliation.evidence import BrokerEvidence, LocalRecord
@@ -157,6 +157,11 @@ def _look(run: Run, gateway: Gateway, cursor: ReadingCursor, note: ProgressNote)
         account=run.account, gateway=gateway, found=evidence.account, now=timezone.now(), seen=evidence.orders
     )
     record = load_record(account=run.account, evidence=evidence)
+    if stale := older_than_booked(record, evidence):
+        raise IncompleteRead(
+            f"Alpaca shows order {stale} as it was before what it has said already: it answers from old data. "
+            "Try again in a minute."
+        )
     explained = explain(compare(record, evidence), record, evidence)
     return Judgement(evidence, record, explained, (cursor.orders_read_to, cursor.activities_read_to))
 

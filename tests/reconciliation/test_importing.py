@@ -1,6 +1,7 @@
 """The first import of an account with a history: shown, stoppable, and gone on with."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -13,7 +14,7 @@ from positions.models import Position
 from reconciliation import importing
 from reconciliation.models import ReadingCursor, Run
 from tests.factories import make_adjustment
-from tests.reconciliation.steps import reconcile
+from tests.reconciliation.steps import backfill_all, placed, reconcile
 from tests.simulation import SimAccount
 
 pytestmark = pytest.mark.django_db
@@ -60,6 +61,33 @@ def test_history_is_imported_and_in_sync(sim_account: Account, history: dict[str
     assert_whole(sim_account, history)
     # The next run reads the window only: its calls do not grow with the history.
     assert reconcile(sim_account).api_calls < 15
+
+
+def test_account_in_use_is_imported(sim_account: Account, sim: SimAccount, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replaced, partly filled, bracketed and canceled orders; and one that is placed while the history is read."""
+    sim.price("QCOM", "100")
+    first = placed(sim, type="limit", limit_price="50", wait="new")
+    sim.act("fill", order_id=first["id"], qty="3", price="50")
+    newer = sim.api("PATCH", f"/v2/orders/{first['id']}", json={"limit_price": "51"})
+    sim.wait_for_status(newer["client_order_id"], "new")
+    placed(sim, order_class="bracket", take_profit={"limit_price": "120"}, stop_loss={"stop_price": "80"})
+    gone = placed(sim, type="limit", limit_price="10", wait="new")
+    sim.act("cancel", order_id=gone["id"])
+    real = importing.import_fills
+
+    def import_while_somebody_trades(**page: Any) -> int:
+        monkeypatch.setattr(importing, "import_fills", real)
+        placed(sim, symbol="NVDA", client_order_id="ts-late")
+        sim.act("cancel", order_id=newer["id"])
+        return real(**page)
+
+    monkeypatch.setattr(importing, "import_fills", import_while_somebody_trades)
+    reconcile(sim_account)
+    backfill_all(sim_account)
+    assert reconcile(sim_account).state == Run.State.IN_SYNC
+    ours = {row.symbol: row.qty for row in Position.objects.open()}
+    assert ours == {row["symbol"]: Decimal(row["qty"]) for row in sim.api("GET", "/v2/positions")}
+    assert {"replaced", "canceled", "filled", "held"} <= set(Order.objects.values_list("status", flat=True))
 
 
 def test_stopped_import_goes_on_where_it_was(

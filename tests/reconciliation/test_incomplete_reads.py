@@ -209,6 +209,19 @@ def test_ignoring_one_thing_does_not_hide_what_is_on_its_way(sim_account: Accoun
     assert "QCOM is on its way" in run.incomplete_reason
 
 
+def test_answer_from_old_data_takes_nothing_back(sim_account: Account, sim: SimAccount) -> None:
+    """Alpaca's machines do not all know the latest at once; what was booked came from one that did."""
+    open_books(sim_account)
+    raw = placed(sim, client_order_id="ts-1", type="limit", limit_price="1.00", wait="new")
+    order = record_as(sim_account, sim, raw)
+    later = order.broker_updated_at + timedelta(seconds=1)
+    Order.objects.update(filled_qty=Decimal(3), status="partially_filled", broker_updated_at=later)
+    run = reconcile(sim_account)
+    assert run.state == Run.State.INCOMPLETE
+    assert "old data" in run.incomplete_reason
+    assert not Fix.objects.exists()
+
+
 def test_account_that_was_reset(account: Account, sim: SimAccount) -> None:
     before = books()
     Account.objects.update(bound_at=timezone.now())
