@@ -6,6 +6,7 @@ the generated secret key.
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
@@ -98,7 +99,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # The order rows are the truth, django-q2 only delivers. queue_limit 1, because tasks that wait in a worker's
 # memory age towards `retry` and would be delivered again; one alias, because a second one loses rows.
 Q_BROKER = env.text("Q_BROKER", "orm")
-Q_CLUSTER = {
+Q_CLUSTER: dict[str, Any] = {
     "name": "trading",
     "workers": env.count("Q_WORKERS", 3),
     "queue_limit": 1,

@@ -14,6 +14,7 @@ from reconciliation.applying import apply_approved
 from reconciliation.approving import approve_fixes
 from reconciliation.errors import FixRefused
 from reconciliation.models import Fix, Run
+from reconciliation.running import make_run
 from reconciliation.undoing import undo_fix
 from tests.factories import make_adjustment
 from tests.reconciliation.steps import backfill_all, books, kinds, open_books, placed, reconcile, record_as
@@ -182,10 +183,8 @@ def test_ledger_that_moves_at_the_last_moment_voids_the_correction(
             record_as(account, sim, sim.order("ts-1"))
         return run
 
-    from reconciliation import applying
-
-    real = applying.make_run
-    monkeypatch.setattr(applying, "make_run", and_then_the_fill_is_booked)
+    real = make_run
+    monkeypatch.setattr("reconciliation.applying.make_run", and_then_the_fill_is_booked)
     (fix,) = apply_approved(account=account, actor="ops").fixes
     assert (fix.state, "moved after it was read" in fix.outcome) == (Fix.State.STALE, True)
     assert Position.objects.get().qty == 10

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from audit.models import AuditEntry
 from broker.models import Account
-from orders.booking import import_orders
+from orders.booking import import_fills, import_orders
 from orders.models import Fill, Order
 from positions.models import Position
 from reconciliation import importing
@@ -73,7 +73,7 @@ def test_account_in_use_is_imported(sim_account: Account, sim: SimAccount, monke
     placed(sim, order_class="bracket", take_profit={"limit_price": "120"}, stop_loss={"stop_price": "80"})
     gone = placed(sim, type="limit", limit_price="10", wait="new")
     sim.act("cancel", order_id=gone["id"])
-    real = importing.import_fills
+    real = import_fills
 
     def import_while_somebody_trades(**page: Any) -> int:
         monkeypatch.setattr(importing, "import_fills", real)

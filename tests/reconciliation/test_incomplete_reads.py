@@ -214,6 +214,7 @@ def test_answer_from_old_data_takes_nothing_back(sim_account: Account, sim: SimA
     open_books(sim_account)
     raw = placed(sim, client_order_id="ts-1", type="limit", limit_price="1.00", wait="new")
     order = record_as(sim_account, sim, raw)
+    assert order.broker_updated_at is not None
     later = order.broker_updated_at + timedelta(seconds=1)
     Order.objects.update(filled_qty=Decimal(3), status="partially_filled", broker_updated_at=later)
     run = reconcile(sim_account)

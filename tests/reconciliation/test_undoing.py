@@ -16,6 +16,7 @@ from positions.models import Position
 from reconciliation import running
 from reconciliation.errors import FixRefused
 from reconciliation.models import Fix, Run
+from reconciliation.recorded import load_record
 from reconciliation.undoing import undo_fix
 from tests.reconciliation.steps import backfill_all, books, open_books, placed, reconcile, record_as
 from tests.simulation import SimAccount
@@ -143,7 +144,7 @@ def test_run_that_was_reading_meanwhile_does_not_overlook_what_was_undone(
     reconcile(account)
     fix = backfill_all(account).fixes[0]
     reconcile(account)
-    real = running.load_record
+    real = load_record
 
     def load_and_then_somebody_undoes(**options: Any) -> Any:
         record = real(**options)
