@@ -13,7 +13,7 @@ from tests.tradingsite.installation import Installation
 from tests.tradingsite.waiting import wait_for
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """What demo.json says of a demo that is running and ready."""
     data_dir = tmp_path_factory.mktemp("browser") / "demo"
@@ -34,7 +34,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         installation.clean_up()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("There is no Chromium on this computer.")
