@@ -1,19 +1,19 @@
 """The pages in a real browser: accessible in both themes and on a phone, no console error, refreshing in peace."""
 
 import os
+import re
 import shutil
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.utils import timezone
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from broker.models import Account
 from orders.models import Order, OrderEvent
 from positions.models import Position
 from positions.rebuilding import rebuild_position
-from tests.conftest import PASSWORD
 from tests.factories import make_account, make_adjustment, make_batch, make_fill, make_order
+from tests.tradingsite.browsing import Held, Reader
 from tests.tradingsite.test_pages import make_drift, make_snapshot
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -22,7 +22,6 @@ pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(CHROMIUM is None, reason="no system Chromium"),
 ]
-SIZES = {"light": (1440, 900), "dark": (1440, 900), "phone": (360, 740), "wide": (2560, 1200)}
 
 
 @pytest.fixture(scope="module")
@@ -58,47 +57,6 @@ def record(people):
         rebuild_position(account=account, symbol=symbol, now=now)
     Position.objects.filter(symbol="QCOM").update(last_price="170.00", last_price_at=now)
     return account
-
-
-class Reader:
-    """A person at a browser. Every console message above a note fails the test."""
-
-    def __init__(self, browser: Browser, base: str, *, look: str = "light", **context):
-        width, height = SIZES[look]
-        self.base = base
-        self.complaints: list[str] = []
-        self.context = browser.new_context(
-            viewport={"width": width, "height": height},
-            color_scheme="dark" if look == "dark" else "light",
-            **context,
-        )
-        self.page: Page = self.context.new_page()
-        self.page.on("console", self._note)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-
-    def _note(self, message):
-        if message.type in {"error", "warning"}:
-            self.complaints.append(message.text)
-
-    def log_in(self, name: str) -> "Reader":
-        self.open("/accounts/login/")
-        self.page.get_by_label("Username").fill(name)
-        self.page.get_by_label("Password").fill(PASSWORD)
-        self.page.get_by_role("button", name="Log in").click()
-        expect(self.page.get_by_role("heading", level=1, name="Overview")).to_be_visible()
-        return self
-
-    def open(self, path: str) -> Page:
-        self.page.goto(self.base + path)
-        return self.page
-
-    def grave_findings(self) -> list[str]:
-        findings = Axe().run(self.page).response["violations"]
-        return [
-            f"{finding['id']}: {finding['nodes'][0]['html']}"
-            for finding in findings
-            if finding["impact"] in {"serious", "critical"}
-        ]
 
 
 @pytest.fixture
@@ -180,13 +138,42 @@ def test_filters_sort_and_pages_change_the_address_and_back_returns(reader, reco
     page = reader().log_in("trader").open("/orders/")
     page.get_by_label("Symbol or part of an id").fill("qcom")
     expect(page.locator("#orders tbody tr")).to_have_count(1)
-    assert "q=qcom" in page.url
+    expect(page).to_have_url(re.compile("q=qcom"))
     page.locator("#orders thead").get_by_role("link", name="Quantity").click()
     expect(page.locator("#orders th[aria-sort=descending]")).to_have_text("Quantity")
-    assert "q=qcom" in page.url
-    assert "sort=-qty" in page.url
+    expect(page).to_have_url(re.compile("q=qcom.*sort=-qty"))
     page.go_back()
-    expect(page.get_by_role("heading", level=1, name="Orders")).to_be_visible()
+    expect(page).to_have_url(re.compile("q=qcom[^-]*$"))
+    expect(page.locator("#orders th[aria-sort]")).to_have_text("Recorded")
+    expect(page.get_by_label("Symbol or part of an id")).to_have_value("qcom")
+    expect(page.get_by_role("button", name="Live")).to_be_visible()
+
+
+def test_an_answer_that_comes_late_does_not_bring_the_old_address_back(reader, record):
+    """Who leaves the filter for a sort link asks twice: the field has changed, and the link was clicked."""
+    page = reader().log_in("trader").open("/orders/")
+    page.get_by_label("Symbol or part of an id").fill("qcom")
+    expect(page.locator("#orders tbody tr")).to_have_count(1)
+    held = Held(page, lambda request: "q=qcom" in request.url and "sort=" not in request.url)
+    page.locator("#orders thead").get_by_role("link", name="Quantity").click()
+    expect(page.locator("#orders th[aria-sort=descending]")).to_have_text("Quantity")
+    held.answer()
+    expect(page.locator("#orders th[aria-sort=descending]")).to_have_text("Quantity")
+    expect(page).to_have_url(re.compile("q=qcom.*sort=-qty"))
+
+
+def test_a_refresh_under_way_does_not_swallow_the_filter(reader, record):
+    page = reader().log_in("trader").open("/orders/")
+    poll = Held(page, lambda request: request.url.endswith("/orders/"))
+    poll.wait()
+    Order.objects.filter(symbol="AAPL").update(status="canceled")  # the poll will bring something new
+    chosen = Held(page, lambda request: "q=qcom" in request.url)
+    page.get_by_label("Symbol or part of an id").fill("qcom")
+    chosen.wait()
+    poll.answer()
+    chosen.answer()
+    expect(page.locator("#orders tbody tr")).to_have_count(1)
+    expect(page).to_have_url(re.compile("q=qcom"))
 
 
 def test_the_kill_switch_asks_first_and_escape_does_nothing(reader, record):

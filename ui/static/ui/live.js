@@ -23,21 +23,44 @@
     return losesFocus || isSelecting || document.querySelector("dialog[open]") !== null;
   }
 
-  document.addEventListener("htmx:beforeRequest", (event) => {
-    if (isPoll(event.detail) && (paused || document.hidden || isBusy(event.detail.elt))) event.preventDefault();
-  });
+  // Several questions may be under way for one region. What was asked last decides, whichever answer comes first: an
+  // older answer would put its rows or its address over the newer ones. A poll waits for everything else.
+  const asked = new Map(); // region id -> the request that was sent last, until it is answered
 
-  document.addEventListener("htmx:beforeSwap", (event) => {
-    const { elt, xhr } = event.detail;
-    if (!elt.hasAttribute("data-live") || xhr.status !== 200) return;
-    refreshedAt.set(elt.id, Date.now());
-    // Nothing changed, or the reader came here while the answer was on its way: leave the region alone.
-    if (lastHtml.get(elt.id) === xhr.responseText || (isPoll(event.detail) && isBusy(elt))) event.detail.shouldSwap = false;
-    else {
-      lastHtml.set(elt.id, xhr.responseText);
-      remember(elt);
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const { target: region, xhr } = event.detail;
+    if (!region.hasAttribute("data-live")) return;
+    if (isPoll(event.detail) && (asked.has(region.id) || paused || document.hidden || isBusy(region))) {
+      event.preventDefault();
+      return;
     }
+    asked.set(region.id, xhr);
+    const take = ({ detail }) => detail.xhr === xhr && takeAnswer(detail, asked.get(region.id) !== xhr);
+    // Not on the document: a region that was replaced meanwhile is no longer in it.
+    region.addEventListener("htmx:beforeSwap", take);
+    xhr.addEventListener("loadend", () => {
+      region.removeEventListener("htmx:beforeSwap", take);
+      if (asked.get(region.id) === xhr) asked.delete(region.id);
+    });
   });
+  window.addEventListener("pageshow", () => asked.clear()); // what was under way when the reader left is not answered
+
+  function takeAnswer(detail, isOutdated) {
+    const { elt: region, xhr } = detail;
+    if (isOutdated && detail.requestConfig.verb === "get") {
+      detail.shouldSwap = false;
+      return;
+    }
+    if (!region.isConnected) detail.target = document.getElementById(region.id) ?? region;
+    if (xhr.status !== 200) return;
+    refreshedAt.set(region.id, Date.now());
+    // Nothing changed, or the reader came here while the answer was on its way: leave the region alone.
+    if (lastHtml.get(region.id) === xhr.responseText || (isPoll(detail) && isBusy(region))) detail.shouldSwap = false;
+    else {
+      lastHtml.set(region.id, xhr.responseText);
+      remember(detail.target);
+    }
+  }
 
   // What a reader has scrolled and unfolded survives the swap.
   let scrolled = [];
