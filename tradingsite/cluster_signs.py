@@ -1,18 +1,23 @@
 """What django-q2's own processes tell the watchdog about themselves.
 
-A worker that is recycled leaves in good order: it flushed its results and holds no lock. One that was killed says
-nothing. The watchdog hands down a pipe (its number is in CLUSTER_SIGNS_FD) and every worker, as the very last thing
-in its life, writes its pid into it. Nothing of this runs outside the watchdog's cluster.
+The watchdog looks a few times a second: who is born and killed between two looks would never be missed, since the
+sentinel puts another in its place. And a worker that is recycled leaves in good order: it flushed its results and
+holds no lock, while one that was killed says nothing. So the watchdog hands down a pipe (its number is in
+CLUSTER_SIGNS_FD). The sentinel writes into it whom it has started, and every worker, as the very last thing in its
+life, that it leaves. Nothing of this runs outside the watchdog's cluster.
 """
 
 import contextlib
 import logging
 import os
+from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing import util
+from multiprocessing.process import BaseProcess
 
 from django.db import Error as DatabaseError
 from django.utils import timezone
+from django_q.cluster import Sentinel
 from django_q.signals import post_execute, post_spawn
 
 from work.heartbeat import beat
@@ -20,6 +25,7 @@ from work.heartbeat import beat
 ENVIRONMENT_NAME = "CLUSTER_SIGNS_FD"
 HEARTBEAT_FUNCTION = "tradingsite.tasks.heartbeat"
 _AFTER_THE_QUEUES_ARE_FLUSHED = -100
+_BORN, _LEFT = b"born", b"left"
 
 logger = logging.getLogger(__name__)
 
@@ -30,20 +36,37 @@ def prepare() -> None:
         # Seconds of imports and 80 MB, paid once: the workers are forked from here and share it. Otherwise each one
         # pays when its first order is due.
         import_module("broker.alpaca_gateway")
+        _announce_births()
     post_spawn.connect(_promise_farewell, dispatch_uid="cluster-signs-farewell")
     post_execute.connect(_note_result, dispatch_uid="cluster-signs-result")
 
 
+def _announce_births() -> None:
+    """By the sentinel: it knows the pid also of a child that is killed before its first step. There is no signal."""
+    spawn = Sentinel.spawn_process
+
+    def spawn_and_tell(sentinel: Sentinel, *args: object) -> BaseProcess:
+        process: BaseProcess = spawn(sentinel, *args)
+        _tell(_BORN, process.pid)
+        return process
+
+    Sentinel.spawn_process = spawn_and_tell
+
+
 def _promise_farewell(**_kwargs: object) -> None:
     """In a new worker: say good-bye at the end of an orderly exit."""
+    util.Finalize(None, _say_farewell, exitpriority=_AFTER_THE_QUEUES_ARE_FLUSHED)
+
+
+def _say_farewell() -> None:
+    _tell(_LEFT, os.getpid())
+
+
+def _tell(what: bytes, pid: int | None) -> None:
     number = os.environ.get(ENVIRONMENT_NAME, "")
     if number.isdigit():
-        util.Finalize(None, _say_farewell, args=(int(number),), exitpriority=_AFTER_THE_QUEUES_ARE_FLUSHED)
-
-
-def _say_farewell(descriptor: int) -> None:
-    with contextlib.suppress(OSError):  # the watchdog is gone, so nobody asks
-        os.write(descriptor, b"%d\n" % os.getpid())
+        with contextlib.suppress(OSError):  # the watchdog is gone, so nobody asks
+            os.write(int(number), b"%d %b %d\n" % (os.getsid(0), what, pid or 0))
 
 
 def _note_result(task: dict[str, object], **_kwargs: object) -> None:
@@ -56,27 +79,42 @@ def _note_result(task: dict[str, object], **_kwargs: object) -> None:
         logger.warning("the monitor's sign of life was not recorded: %s", error)
 
 
-class Farewells:
+@dataclass(frozen=True)
+class Signs:
+    """What the processes of one cluster have said so far."""
+
+    #: Whom the sentinel has started, without those that left.
+    born: frozenset[int] = frozenset()
+    #: The workers that left in good order.
+    left: frozenset[int] = frozenset()
+
+
+class SignPipe:
     """The watchdog's end of the pipe."""
 
     def __init__(self) -> None:
         self._read_end, self.write_end = os.pipe()
         os.set_blocking(self._read_end, False)
         self._rest = b""
-        self._pids: set[int] = set()
+        self._signs: dict[int, Signs] = {}
 
-    def pids(self) -> set[int]:
-        """Every worker of this cluster that has left in good order so far."""
+    def read(self, main: int) -> Signs:
+        """What was said until now in the cluster of this main process, whose session they share."""
         with contextlib.suppress(BlockingIOError):
             while chunk := os.read(self._read_end, 4096):
                 *lines, self._rest = (self._rest + chunk).split(b"\n")
-                self._pids.update(int(line) for line in lines)
-        return self._pids
+                for line in lines:
+                    self._note(*line.split())
+        self._signs = {main: self._signs.get(main, Signs())}  # all others are dead
+        return self._signs[main]
 
-    def forget(self) -> None:
-        """A new cluster begins: its pids have nothing to do with the old ones."""
-        self.pids()
-        self._pids.clear()
+    def _note(self, session: bytes, what: bytes, pid: bytes) -> None:
+        """In the order of the events: the system gives a pid to another process some day."""
+        before, this = self._signs.get(int(session), Signs()), {int(pid)}
+        if what == _BORN:
+            self._signs[int(session)] = Signs(before.born | this, before.left - this)
+        else:
+            self._signs[int(session)] = Signs(before.born - this, before.left | this)
 
     def close(self) -> None:
         os.close(self._read_end)

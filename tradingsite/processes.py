@@ -24,6 +24,8 @@ BOUND_EXEC = Path(__file__).with_name("bound_exec.py")
 FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
 #: Whoever ran this long is well: its next death counts as the first.
 _WELL_AFTER_SECONDS = 10.0
+#: After a thousand deaths in a row the power would be too large for a float.
+_MOST_DOUBLINGS = 16
 _STEP_SECONDS = 0.1
 #: Some senders signal the process and its group: that is one wish to stop. A later one is impatience.
 _SAME_SIGNAL_SECONDS = 1.0
@@ -38,6 +40,8 @@ class Program:
     environment: Mapping[str, str] = field(default_factory=dict)
     prefix: bool = True
     grace: float = 20.0
+    #: Seconds before it is started again when it keeps dying.
+    longest_delay: float = LONGEST_DELAY
     pass_fds: tuple[int, ...] = ()
     #: Others need it: it is told to stop when they have ended.
     is_foundation: bool = False
@@ -189,7 +193,12 @@ class Supervisor:
 
     def _start_later(self, child: Child, now: float) -> None:
         child.deaths = 1 if now - child.started_at > _WELL_AFTER_SECONDS else child.deaths + 1
-        child.start_again_at = now + min(LONGEST_DELAY, FIRST_DELAY * 2 ** (child.deaths - 1))
+        child.start_again_at = now + restart_delay(child.deaths, child.program.longest_delay)
+
+
+def restart_delay(deaths: int, longest: float) -> float:
+    """Return the seconds to wait after that many deaths in a row: each time twice as long."""
+    return min(longest, FIRST_DELAY * 2 ** min(deaths - 1, _MOST_DOUBLINGS))
 
 
 def _describe_end(returncode: int) -> str:

@@ -11,11 +11,12 @@ since then nobody can leave a sign.
 
 import contextlib
 import socket
-from collections.abc import Set
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 
 import psutil
 
+from tradingsite.cluster_signs import Signs
 from tradingsite.survivors import living
 
 #: No task of ours runs this long without a lease.
@@ -66,20 +67,20 @@ class Watchdog:
     def watches(self, main: int | None) -> bool:
         return main is not None and main == self._main
 
-    def complaint(self, pulse: Pulse | None, *, farewells: Set[int]) -> str | None:
+    def complaint(self, pulse: Pulse | None, *, read_signs: Callable[[int], Signs]) -> str | None:
         """Return why the cluster must be replaced, or None while there is no reason."""
         if self._main is None:
             return None
-        return self._vanished(farewells) or self._silent(pulse)
+        return self._vanished(self._main, read_signs) or self._silent(pulse)
 
-    def _vanished(self, farewells: Set[int]) -> str | None:
-        now_there = set(cluster_processes(self._main or 0))
-        gone = {process for process in self._known - now_there if process.pid not in farewells}
-        self._known |= now_there
-        self._known -= {process for process in self._known if process.pid in farewells}
-        if gone:
-            return f"process {min(process.pid for process in gone)} of the cluster is gone"
-        return None
+    def _vanished(self, main: int, read_signs: Callable[[int], Signs]) -> str | None:
+        born = read_signs(main).born  # before the look: who is born after it would seem to be gone
+        there = set(cluster_processes(main))
+        left = read_signs(main).left  # after the look: who left during it has said so by now
+        missing = {process.pid for process in self._known - there} | (born - {process.pid for process in there})
+        self._known = {process for process in self._known | there if process.pid not in left}
+        gone = missing - left
+        return f"process {min(gone)} of the cluster is gone" if gone else None
 
     def _silent(self, pulse: Pulse | None) -> str | None:
         if pulse is None:

@@ -5,7 +5,7 @@ import time
 
 from django.conf import settings
 
-from tradingsite.cluster_signs import ENVIRONMENT_NAME, Farewells
+from tradingsite.cluster_signs import ENVIRONMENT_NAME, SignPipe
 from tradingsite.processes import Program, Supervisor
 from tradingsite.ticker import Ticker
 from tradingsite.watchdog import Watchdog
@@ -14,13 +14,15 @@ CLUSTER = "queue"
 LOOK_SECONDS = 0.25
 #: Long enough for a POST under way to be answered; what runs longer is taken up again by the next start.
 GRACE_SECONDS = 10.0
+#: Between one cluster's death and the next one's start: work goes on within 30 s, whatever was killed how often.
+LONGEST_PAUSE_SECONDS = 8.0
 
 
 def run_worker(*, supervisor: Supervisor, ticker: Ticker) -> None:
     """Work until a signal comes. `supervisor` is entered; its thread is the main thread."""
-    farewells = Farewells()
+    signs = SignPipe()
     watchdog = Watchdog(workers=settings.Q_CLUSTER["workers"], task_timeout=settings.Q_CLUSTER["timeout"])
-    cluster = supervisor.start(_cluster_program(farewells.write_end))
+    cluster = supervisor.start(_cluster_program(signs.write_end))
     ticker.cluster_died()  # whatever an earlier one had in hand when it ended
     ticker.start()
     looked_at = 0.0
@@ -32,10 +34,9 @@ def run_worker(*, supervisor: Supervisor, ticker: Ticker) -> None:
             return
         looked_at = now
         if cluster.pid is not None and not watchdog.watches(cluster.pid):
-            farewells.forget()
             watchdog.watch(cluster.pid, at=now)
             ticker.cluster_died()
-        complaint = watchdog.complaint(ticker.pulse, farewells=farewells.pids())
+        complaint = watchdog.complaint(ticker.pulse, read_signs=signs.read)
         if watchdog.has_worked:
             supervisor.note_well(CLUSTER)
         if complaint and cluster.pid is not None:
@@ -47,7 +48,7 @@ def run_worker(*, supervisor: Supervisor, ticker: Ticker) -> None:
     finally:
         ticker.stop()
         supervisor.stop()
-        farewells.close()
+        signs.close()
 
 
 def _cluster_program(signs: int) -> Program:
@@ -62,5 +63,6 @@ def _cluster_program(signs: int) -> Program:
         },
         prefix=False,
         grace=GRACE_SECONDS,
+        longest_delay=LONGEST_PAUSE_SECONDS,
         pass_fds=(signs,),
     )

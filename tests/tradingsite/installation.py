@@ -4,12 +4,13 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 
-from tests.tradingsite.waiting import kill_all, processes_of, wait_for
+from tests.tradingsite.waiting import Value, kill_all, processes_of, wait_for
 
 ROOT = Path(__file__).parents[2]
 MANAGE = [sys.executable, str(ROOT / "manage.py")]
@@ -37,8 +38,15 @@ class Installation:
     def printed(self) -> str:
         return self.log.read_text() if self.log.exists() else ""
 
+    def wait_for(self, condition: Callable[[], Value | Literal[False] | None], *, within: float, what: str) -> Value:
+        """Return the condition's first true value; a failure tells what the installation has printed."""
+        try:
+            return wait_for(condition, within=within, what=what)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; printed until then:\n{self.printed()}") from None
+
     def wait_for_text(self, text: str, *, within: float = 15) -> None:
-        wait_for(lambda: text in self.printed(), within=within, what=f"{text!r} in the output")
+        self.wait_for(lambda: text in self.printed(), within=within, what=f"{text!r} in the output")
 
     def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         connection = sqlite3.connect(self.data_dir / "db.sqlite3", timeout=30)

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from tests.tradingsite.waiting import is_alive, kill_all, wait_for
+from tradingsite.processes import restart_delay
 from tradingsite.survivors import end_session, session_members, sweep
 
 ROOT = Path(__file__).parents[2]
@@ -127,6 +128,12 @@ def test_a_child_that_keeps_dying_is_started_ever_more_slowly(family):
         waits.append(float(some.next_line().split()[-2]))
         some.child, some.grandchild = some.next_pids()
     assert waits == [0.5, 1.0, 2.0]
+
+
+def test_a_night_of_deaths_does_not_overflow():
+    assert restart_delay(3, longest=30) == 2
+    assert restart_delay(5000, longest=30) == 30
+    assert restart_delay(5000, longest=8) == 8
 
 
 @pytest.mark.parametrize("way", [{}, {"BOUND_EXEC_WATCH": "1"}], ids=["by the system", "by a watcher"])

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from tradingsite.cluster_signs import ENVIRONMENT_NAME, SignPipe, Signs, _say_farewell
 from tradingsite.watchdog import START_UP_SECONDS, Pulse, Watchdog, lease_pid
 from work.holders import this_process
 
@@ -27,7 +28,7 @@ def watchdog(process):
     return dog
 
 
-def complaint(dog, now, *, executed=0.0, acknowledged=0.0, undisturbed=0.0, holders=(), read=None, farewells=()):
+def complaint(dog, now, *, executed=0.0, acknowledged=0.0, undisturbed=0.0, holders=(), read=None, born=(), left=()):
     pulse = Pulse(
         read_at=STARTED + (now if read is None else read),
         undisturbed_since=STARTED + undisturbed,
@@ -35,7 +36,7 @@ def complaint(dog, now, *, executed=0.0, acknowledged=0.0, undisturbed=0.0, hold
         acknowledged_at=STARTED + acknowledged,
         lease_holders=frozenset(holders),
     )
-    return dog.complaint(pulse, farewells=set(farewells))
+    return dog.complaint(pulse, read_signs=lambda main: Signs(frozenset(born), frozenset(left)))
 
 
 def test_regular_heartbeats_are_no_reason(watchdog):
@@ -99,12 +100,47 @@ def test_a_process_that_said_good_bye(watchdog, process):
     assert complaint(watchdog, 5, executed=4, acknowledged=4) is None
     process.kill()
     process.wait()
-    assert complaint(watchdog, 6, executed=5, acknowledged=5, farewells=[process.pid]) is None
+    assert complaint(watchdog, 6, executed=5, acknowledged=5, left=[process.pid]) is None
+
+
+def test_a_process_that_was_born_and_killed_between_two_looks(watchdog, process):
+    assert complaint(watchdog, 1, born=[7_000_000]) == "process 7000000 of the cluster is gone"
+
+
+def test_a_process_that_was_born_and_left_between_two_looks(watchdog, process):
+    assert complaint(watchdog, 1, left=[7_000_000]) is None
+
+
+def test_a_process_that_is_born_or_leaves_during_the_look(watchdog, process):
+    """What is said before the look is believed of births, what is said after it of farewells."""
+    said = [Signs(born=frozenset({7_000_001})), Signs(born=frozenset({7_000_002}), left=frozenset({7_000_001}))]
+    assert watchdog.complaint(None, read_signs=lambda main: said.pop(0)) is None
 
 
 def test_without_a_cluster_there_is_nothing_to_say():
     dog = Watchdog(workers=1, task_timeout=600)
     assert complaint(dog, 900) is None
+
+
+@pytest.fixture
+def pipe(monkeypatch):
+    made = SignPipe()
+    monkeypatch.setenv(ENVIRONMENT_NAME, str(made.write_end))
+    yield made
+    made.close()
+
+
+def test_a_farewell_goes_through_the_pipe(pipe):
+    _say_farewell()
+    assert pipe.read(os.getsid(0)) == Signs(left=frozenset({os.getpid()}))
+
+
+def test_signs_are_those_of_one_cluster_in_their_order(pipe):
+    os.write(pipe.write_end, b"7 born 71\n7 born 72\n9 born 91\n7 left 71\n7 born 7")
+    assert pipe.read(7) == Signs(born=frozenset({72}), left=frozenset({71}))
+    os.write(pipe.write_end, b"3\n7 born 71\n")  # a pid comes again
+    assert pipe.read(7) == Signs(born=frozenset({71, 72, 73}))
+    assert pipe.read(9) == Signs()  # it was not the one that runs
 
 
 def test_the_pid_in_a_lease():

@@ -3,13 +3,15 @@
 import os
 import signal
 import time
+from collections.abc import Callable, Set
 from pathlib import Path
+from typing import Literal
 
 import psutil
 import pytest
 
 from tests.tradingsite.installation import Installation
-from tests.tradingsite.waiting import is_alive, wait_for
+from tests.tradingsite.waiting import Value, is_alive
 
 PROBE = "tests.tradingsite.probes."
 WORKERS = 3
@@ -32,14 +34,32 @@ class Cluster:
         try:
             main = self.main()
             sentinels = main.children() if main else []
-            rest = sorted(child.pid for each in sentinels for child in each.children() if is_alive(child.pid))
+            rest = [child.pid for each in sentinels for child in each.children() if is_alive(child.pid)]
         except psutil.NoSuchProcess:  # somebody died while we looked
             return None
-        if main is None or len(rest) != WORKERS + 2:
+        if main is None or len(sentinels) != 1 or len(rest) != WORKERS + 2:
             return None
-        *workers, monitor, pusher = rest
-        roles = {"main": main.pid, "sentinel": sentinels[0].pid, "monitor": monitor, "pusher": pusher}
+        sentinel = sentinels[0].pid
+        # The system begins again with small pids after the largest.
+        *workers, monitor, pusher = sorted(rest, key=lambda pid: (pid < sentinel, pid))
+        roles = {"main": main.pid, "sentinel": sentinel, "monitor": monitor, "pusher": pusher}
         return roles | {f"worker {number}": pid for number, pid in enumerate(workers)}
+
+    def await_complete(self, *, without: Set[int] = frozenset()) -> dict[str, int]:
+        """The roles as soon as the cluster is complete and none of these processes plays one."""
+
+        def complete() -> dict[str, int] | None:
+            roles = self.roles()
+            return roles if roles and without.isdisjoint(roles.values()) else None
+
+        return self.wait_for(complete, what="a complete cluster")
+
+    def wait_for(self, condition: Callable[[], Value | Literal[False] | None], *, what: str) -> Value:
+        return self.installation.wait_for(condition, within=30, what=what)
+
+    def await_work_of(self, roles: dict[str, int]) -> None:
+        """Nothing is queued by the test: the heartbeat's way leads through every process of the cluster."""
+        self.wait_for(lambda: self.worker_that_beat().split(":")[1] in map(str, roles.values()), what="work")
 
     def queue(self, function: str, path: Path) -> None:
         code = f"from django_q.tasks import async_task; async_task({PROBE + function!r}, {str(path)!r})"
@@ -49,8 +69,14 @@ class Cluster:
         """The process that executed the last heartbeat, as soon as one did since the call."""
         sql = "SELECT at, holder FROM work_heartbeat WHERE name = ?"
         before = self.installation.query(sql, "results")
-        wait_for(lambda: self.installation.query(sql, "results") != before, within=30, what="a heartbeat")
+        self.wait_for(lambda: self.installation.query(sql, "results") != before, what="a heartbeat")
         return str(self.installation.query(sql, "worker")[0][1])
+
+
+def pids_in(marks: Path, *, count: int) -> list[str] | None:
+    """Who left their marks, as soon as there are that many."""
+    pids = marks.read_text().split() if marks.exists() else []
+    return pids if len(pids) == count else None
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +85,7 @@ def cluster(tmp_path_factory):
     assert installation.run("migrate", "-v", "0").returncode == 0
     made = Cluster(installation)
     try:
-        wait_for(made.roles, within=30, what="a complete cluster")
+        made.await_complete()
         made.worker_that_beat()
         yield made
     finally:
@@ -70,32 +96,44 @@ def cluster(tmp_path_factory):
         assert not left
 
 
-def _await_complete(cluster: Cluster) -> dict[str, int]:
-    return wait_for(cluster.roles, within=30, what="a complete cluster")
-
-
 @pytest.mark.parametrize("role", ["main", "sentinel", "monitor", "pusher", "worker 1"])
 def test_work_goes_on_after_a_process_was_killed(cluster, role):
-    """Nothing is queued by the test: the heartbeat's way leads through every process of the cluster."""
-    old = _await_complete(cluster)
+    old = cluster.await_complete()
     os.kill(old[role], signal.SIGKILL)
     killed_at = time.monotonic()
-    new = wait_for(lambda: (roles := cluster.roles()) and roles["main"] != old["main"] and roles, within=30)
-    wait_for(lambda: cluster.worker_that_beat().split(":")[1] in map(str, new.values()), within=30)
+    cluster.await_work_of(cluster.await_complete(without=set(old.values())))
     assert time.monotonic() - killed_at < 30
     assert not any(is_alive(pid) for pid in old.values())
 
 
+@pytest.mark.parametrize("role", ["monitor", "pusher", "worker 0"])
+def test_nobody_is_killed_unseen(tmp_path, role):
+    """Before the watchdog's first look: when it comes, django-q2 has put another one in the place of the dead."""
+    installation = Installation(tmp_path / "data")
+    assert installation.run("migrate", "-v", "0").returncode == 0
+    try:
+        cluster = Cluster(installation)
+        cluster.wait_for(cluster.main, what="the start of a cluster")
+        cluster.parent.send_signal(signal.SIGSTOP)
+        unseen = cluster.await_complete()
+        os.kill(unseen[role], signal.SIGKILL)
+        cluster.await_complete(without={unseen[role]})
+        cluster.parent.send_signal(signal.SIGCONT)
+        cluster.await_work_of(cluster.await_complete(without=set(unseen.values())))
+    finally:
+        installation.clean_up()
+
+
 def test_the_task_of_a_killed_busy_worker_is_done_by_the_next_cluster(cluster, tmp_path):
     """It would otherwise wait `retry` seconds: 50 minutes."""
-    old = _await_complete(cluster)
+    old = cluster.await_complete()
     marks = tmp_path / "marks"
     cluster.queue("work_long_once", marks)
-    busy = int(wait_for(lambda: marks.exists() and marks.read_text().strip(), what="the start of the task"))
+    busy = int(cluster.wait_for(lambda: pids_in(marks, count=1), what="the start of the task")[0])
     assert busy in old.values()
     os.kill(busy, signal.SIGKILL)
-    pids = wait_for(lambda: len(found := marks.read_text().split()) == 2 and found, within=30)
-    assert int(pids[1]) in _await_complete(cluster).values()
+    pids = cluster.wait_for(lambda: pids_in(marks, count=2), what="the second try")
+    assert int(pids[1]) in cluster.await_complete().values()
     assert not any(is_alive(pid) for pid in old.values())
 
 
@@ -111,11 +149,11 @@ def test_recycled_workers_are_no_reason_to_replace_the_cluster(tmp_path):
         code = f"[async_task({PROBE + 'leave_mark'!r}, {str(marks)!r}) for _ in range(16)]"
         installation.run("shell", "-v", "0", "-c", f"from django_q.tasks import async_task; {code}")
         cluster = Cluster(installation)
-        first = _await_complete(cluster)
-        pids = wait_for(lambda: marks.exists() and len(found := marks.read_text().split()) == 16 and found, within=30)
+        first = cluster.await_complete()
+        pids = cluster.wait_for(lambda: pids_in(marks, count=16), what="sixteen tasks")
         assert len(set(pids)) >= 5  # none did more than three: two, and one that the recycling let pass
         cluster.worker_that_beat()
-        assert _await_complete(cluster)["main"] == first["main"]
+        assert cluster.await_complete()["main"] == first["main"]
         assert "replacing" not in installation.printed()
     finally:
         installation.clean_up()
