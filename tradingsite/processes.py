@@ -198,7 +198,7 @@ class Supervisor:
 
 def restart_delay(deaths: int, longest: float) -> float:
     """Return the seconds to wait after that many deaths in a row: each time twice as long."""
-    return min(longest, FIRST_DELAY * 2 ** min(deaths - 1, _MOST_DOUBLINGS))
+    return min(longest, FIRST_DELAY * 2.0 ** min(deaths - 1, _MOST_DOUBLINGS))
 
 
 def _describe_end(returncode: int) -> str:
