@@ -79,6 +79,21 @@ class AccountSnapshot(models.Model):
         return f"{self.account_id} at {self.read_at:%Y-%m-%d %H:%M:%S}"
 
 
+class EquityPoint(models.Model):
+    """Equity at the end of a day, from Alpaca's portfolio history: the curve before our own snapshots begin."""
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="equity_points")
+    day = models.DateField()
+    equity = ExactDecimalField()
+
+    class Meta:
+        ordering = ("day",)
+        constraints = (models.UniqueConstraint(fields=["account", "day"], name="equity_point_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.account_id} {self.day}: {self.equity}"
+
+
 class RequestBudget(models.Model):
     """The requests that may still be made in the current minute, shared by every process of an account.
 

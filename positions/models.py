@@ -193,3 +193,31 @@ class ParameterChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M} {self.actor} {self.symbol or 'default'}"
+
+
+class PriceBar(models.Model):
+    """One candle of a symbol, copied from Alpaca's market data so that a chart needs nobody's answer."""
+
+    class Timeframe(models.TextChoices):
+        HOUR = "1Hour", "1 hour"
+        DAY = "1Day", "1 day"
+
+    # The simulator's market is not Alpaca's: bars belong to the account that they were read for.
+    account = models.ForeignKey(Account, models.CASCADE, related_name="price_bars")
+    symbol = models.CharField(max_length=32)
+    timeframe = models.CharField(max_length=5, choices=Timeframe.choices)
+    starts_at = models.DateTimeField()
+    open = ExactDecimalField()
+    high = ExactDecimalField()
+    low = ExactDecimalField()
+    close = ExactDecimalField()
+    volume = ExactDecimalField()
+
+    class Meta:
+        ordering = ("starts_at",)
+        constraints = (
+            models.UniqueConstraint(fields=["account", "symbol", "timeframe", "starts_at"], name="price_bar_once"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.symbol} {self.timeframe} {self.starts_at:%Y-%m-%d %H:%M}"

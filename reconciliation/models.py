@@ -95,6 +95,9 @@ class Fix(models.Model):
     proposed_at = models.DateTimeField()
     approved_at = models.DateTimeField(null=True)
     approved_by = models.CharField(max_length=150, blank=True)
+    # Where two people are asked for, the first requests and the second, another one, approves.
+    requested_at = models.DateTimeField(null=True)
+    requested_by = models.CharField(max_length=150, blank=True)
     applied_at = models.DateTimeField(null=True)
     verified_at = models.DateTimeField(null=True)
     verification_run = models.ForeignKey(Run, models.PROTECT, related_name="verified_fixes", null=True)
@@ -161,6 +164,8 @@ class Drift(models.Model):
     ignored_by = models.CharField(max_length=150, blank=True)
     ignored_until = models.DateTimeField(null=True)
     ignored_reason = models.CharField(max_length=300, blank=True)
+    ignored_by_rule = models.ForeignKey("IgnoreRule", models.SET_NULL, related_name="drifts", null=True, blank=True)
+    assigned_to = models.CharField(max_length=150, blank=True, help_text="Username of who looks after it.")
 
     objects = DriftQuerySet.as_manager()
 
@@ -184,6 +189,83 @@ class Drift(models.Model):
     @property
     def is_grave(self) -> bool:
         return self.severity in {Severity.CRITICAL, Severity.HIGH}
+
+
+class DriftComment(models.Model):
+    """What a person wrote beside a difference. Only ever added."""
+
+    drift = models.ForeignKey(Drift, models.CASCADE, related_name="comments")
+    at = models.DateTimeField()
+    author = models.CharField(max_length=150)
+    text = models.CharField(max_length=1000)
+
+    class Meta:
+        ordering = ("at", "id")
+
+    def __str__(self) -> str:
+        return f"{self.author}: {self.text[:60]}"
+
+
+class RunSnapshot(models.Model):
+    """Both sides as a complete run saw them, kept so that the picture can be looked at again later."""
+
+    run = models.OneToOneField(Run, models.CASCADE, related_name="snapshot")
+    taken_at = models.DateTimeField(help_text="When reading began.")
+    local: Any = models.JSONField(encoder=DjangoJSONEncoder, help_text="What the database said.")
+    broker: Any = models.JSONField(encoder=DjangoJSONEncoder, help_text="What Alpaca said.")
+
+    def __str__(self) -> str:
+        return f"snapshot of run {self.run_id}"
+
+
+class BackfillPolicy(models.Model):
+    """What becomes of a safe copy of one kind in one account without a person asking: propose, or apply."""
+
+    class Mode(models.TextChoices):
+        PROPOSE = "propose", "Propose: a person approves"
+        AUTOMATIC = "automatic", "Automatic: apply at once"
+        TWO_PEOPLE = "two_people", "Two people: one requests, another approves"
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="backfill_policies")
+    kind = models.CharField(
+        max_length=40,
+        blank=True,
+        choices=[(kind.value, facts.title) for kind, facts in KINDS.items()],
+        help_text="Empty: every kind that has no policy of its own.",
+    )
+    mode = models.CharField(max_length=10, choices=Mode.choices, default=Mode.PROPOSE)
+    max_dollars = ExactDecimalField(
+        null=True, blank=True, help_text="Automatic up to this many dollars touched; empty: no limit."
+    )
+    updated_at = models.DateTimeField(editable=False)
+    updated_by = models.CharField(max_length=150, editable=False)
+
+    class Meta:
+        ordering = ("account", "kind")
+        constraints = (models.UniqueConstraint(fields=["account", "kind"], name="backfill_policy_once"),)
+        verbose_name_plural = "backfill policies"
+
+    def __str__(self) -> str:
+        return f"{self.account}: {self.get_kind_display() or 'every kind'}: {self.get_mode_display()}"
+
+
+class IgnoreRule(models.Model):
+    """Differences that nobody wants to see for a time. It never hides one that is critical."""
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="ignore_rules")
+    kind = models.CharField(max_length=40, choices=[(kind.value, facts.title) for kind, facts in KINDS.items()])
+    symbol = models.CharField(max_length=32, blank=True, help_text="Empty: every symbol.")
+    reason = models.CharField(max_length=300)
+    owner = models.CharField(max_length=150, editable=False, help_text="Who made it.")
+    created_at = models.DateTimeField(editable=False)
+    expires_at = models.DateTimeField(help_text="Everything it hid is open again after this.")
+    hidden_count = models.PositiveIntegerField(default=0, editable=False, help_text="Differences it has hidden so far.")
+
+    class Meta:
+        ordering = ("account", "kind", "symbol")
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.symbol or 'every symbol'} until {self.expires_at:%Y-%m-%d}"
 
 
 class ReadingCursor(models.Model):
