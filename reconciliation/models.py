@@ -176,7 +176,12 @@ class Drift(models.Model):
                 fields=["account", "key"], condition=Q(state__in=["open", "ignored"]), name="drift_live_once"
             ),
         )
-        indexes = (models.Index(fields=["account", "state"]),)
+        indexes = (
+            models.Index(fields=["account", "state"]),
+            # What a run showed, and what it resolved: asked for each line of the list of runs.
+            models.Index(fields=["account", "last_seen_at"]),
+            models.Index(fields=["account", "resolved_at"]),
+        )
         permissions = (("ignore_drift", "Can ignore drift"),)
 
     def __str__(self) -> str:
@@ -210,7 +215,7 @@ class RunSnapshot(models.Model):
     """Both sides as a complete run saw them, kept so that the picture can be looked at again later."""
 
     run = models.OneToOneField(Run, models.CASCADE, related_name="snapshot")
-    taken_at = models.DateTimeField(help_text="When reading began.")
+    taken_at = models.DateTimeField(db_index=True, help_text="When reading began.")
     local: Any = models.JSONField(encoder=DjangoJSONEncoder, help_text="What the database said.")
     broker: Any = models.JSONField(encoder=DjangoJSONEncoder, help_text="What Alpaca said.")
 

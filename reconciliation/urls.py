@@ -1,6 +1,6 @@
 from django.urls import path
 
-from reconciliation import views
+from reconciliation import run_views, views
 
 app_name = "reconciliation"
 urlpatterns = [
@@ -8,8 +8,8 @@ urlpatterns = [
     path("start/", views.start, name="start"),
     path("approve/", views.approve, name="approve"),
     path("drifts/<int:drift_id>/ignore/", views.ignore, name="ignore"),
-    path("runs/", views.runs, name="runs"),
-    path("runs/<int:run_id>/", views.run, name="run"),
+    path("runs/", run_views.runs, name="runs"),
+    path("runs/<int:run_id>/", run_views.run, name="run"),
     path("fixes/<int:fix_id>/", views.fix, name="fix"),
     path("fixes/<int:fix_id>/undo/", views.undo, name="undo"),
 ]

@@ -5,8 +5,7 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.db.models import Prefetch
-from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -19,13 +18,10 @@ from reconciliation.board import Board, asks_for_count, proposed_fixes
 from reconciliation.errors import FixRefused, ReconciliationError
 from reconciliation.forms import ApprovalRequest, IgnoreForm, UndoForm, write_shown
 from reconciliation.ignoring import ignore_drift
-from reconciliation.listing import RUNS, listed_runs
 from reconciliation.models import Drift, Fix, Run
-from reconciliation.report import as_document, as_html, as_markdown, build_report
 from reconciliation.running import request_run
 from reconciliation.undoing import undo_fix
 from ui.htmx import redirect_to, render_page, wants_fragment
-from ui.tables import wants_csv
 from work.queue import enqueue_once
 
 BOARD = ("reconciliation/index.html", "reconciliation/_board_answer.html")
@@ -136,36 +132,6 @@ def ignore(request: HttpRequest, drift_id: int) -> HttpResponse:
             return redirect("reconciliation:index")
     context = {"form": form, "drift": drift, "consequences": drift.consequences.open()}
     return render(request, "reconciliation/ignore.html", context)
-
-
-@require_GET
-def runs(request: HttpRequest) -> HttpResponseBase:
-    account = chosen_account(request)
-    listed = listed_runs(account, request.GET)
-    if wants_csv(request.GET):
-        return RUNS.csv("runs", listed, request.GET)
-    listing = RUNS.show(listed, request.GET)
-    context = {
-        "listing": listing,
-        "seconds": {run.pk: pages.seconds_of(run) for run in listing.rows},
-        "states": Run.State.choices,
-        "triggers": Run.Trigger.choices,
-    }
-    return render_page(request, "reconciliation/runs.html", "reconciliation/_runs.html", context)
-
-
-@require_GET
-def run(request: HttpRequest, run_id: int) -> HttpResponse:
-    run = get_object_or_404(Run.objects.select_related("account"), pk=run_id)
-    show_account(request, run.account)
-    match request.GET.get("format", ""):
-        case "md":
-            return HttpResponse(as_markdown(build_report(run)), content_type="text/markdown; charset=utf-8")
-        case "html":
-            return HttpResponse(as_html(build_report(run)))
-        case "json":
-            return JsonResponse(as_document(build_report(run)), json_dumps_params={"indent": 2})
-    return render_page(request, "reconciliation/run.html", "reconciliation/_run.html", pages.run_context(run))
 
 
 @require_GET

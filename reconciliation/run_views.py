@@ -1,0 +1,44 @@
+"""The pages of runs: the list, one run with its proof and report."""
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404
+from django.views.decorators.http import require_GET
+
+from orders.account_choice import chosen_account, show_account
+from reconciliation import run_pages as pages
+from reconciliation.listing import RUNS, listed_runs
+from reconciliation.models import Run
+from reconciliation.report import as_document, as_html, as_markdown, build_report
+from ui.htmx import render_page
+from ui.tables import wants_csv
+
+
+@require_GET
+def runs(request: HttpRequest) -> HttpResponseBase:
+    account = chosen_account(request)
+    listed = listed_runs(account, request.GET)
+    if wants_csv(request.GET):
+        return RUNS.csv("runs", listed, request.GET)
+    listing = RUNS.show(listed, request.GET)
+    context = {
+        "listing": listing,
+        "seconds": {run.pk: pages.seconds_of(run) for run in listing.rows},
+        "states": Run.State.choices,
+        "triggers": Run.Trigger.choices,
+    }
+    return render_page(request, "reconciliation/runs.html", "reconciliation/_runs.html", context)
+
+
+@require_GET
+def run(request: HttpRequest, run_id: int) -> HttpResponse:
+    run = get_object_or_404(Run.objects.select_related("account"), pk=run_id)
+    show_account(request, run.account)
+    match request.GET.get("format", ""):
+        case "md":
+            return HttpResponse(as_markdown(build_report(run)), content_type="text/markdown; charset=utf-8")
+        case "html":
+            return HttpResponse(as_html(build_report(run)))
+        case "json":
+            return JsonResponse(as_document(build_report(run)), json_dumps_params={"indent": 2})
+    return render_page(request, "reconciliation/run.html", "reconciliation/_run.html", pages.run_context(run))
