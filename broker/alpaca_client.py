@@ -14,6 +14,7 @@ upgrade moves them.
 import time
 from ssl import SSLCertVerificationError
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from alpaca.trading.client import TradingClient
@@ -49,7 +50,7 @@ class AlpacaClient(TradingClient):  # type: ignore[misc]  # alpaca-py is followe
                 return Answer(response.status_code, response.headers, self._read(response))
         except (requests.RequestException, HTTPError, OSError) as error:
             if was_not_sent(error):
-                raise NotSent(f"No connection to Alpaca: {_cause(error)}.") from error
+                raise NotSent(f"No connection to Alpaca: {_cause(error)}.{_hint(url)}") from error
             raise OutcomeUnknown(f"Alpaca gave no whole answer: {_cause(error)}.") from error
 
     def _read(self, response: requests.Response) -> bytes:
@@ -100,3 +101,9 @@ def _cause(error: Exception) -> str:
     if isinstance(error, requests.exceptions.SSLError):
         return "its certificate was not accepted"
     return "it was refused" if was_not_sent(error) else "the connection broke"
+
+
+def _hint(url: str) -> str:
+    """Nothing listens on this computer: then it is the simulator that is missing."""
+    is_here = urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
+    return " Is the simulator running? Start it: manage.py alpacasim." if is_here else ""

@@ -35,6 +35,11 @@ class Account(models.Model):
     halted_by = models.CharField(max_length=150, blank=True, editable=False)
     halted_reason = models.CharField(max_length=300, blank=True)
 
+    # Kept by whoever reads the figures: since when that fails, and why. Empty while it succeeds.
+    unread_since = models.DateTimeField(null=True, blank=True, editable=False)
+    unread_reason = models.CharField(max_length=500, blank=True, editable=False)
+    is_silent = models.BooleanField(default=False, editable=False, help_text="No usable answer came at all.")
+
     max_order_notional = ExactDecimalField(default="50000", help_text="Most dollars in one order.")
     max_batch_notional = ExactDecimalField(default="250000", help_text="Most dollars in one batch, buys only.")
     max_batch_orders = models.PositiveIntegerField(default=200, help_text="Most orders in one batch.")

@@ -2,7 +2,10 @@
 
 from datetime import datetime, timedelta
 
-from broker.errors import BrokerError
+from django.db.models import Value
+from django.db.models.functions import Coalesce
+
+from broker.errors import BrokerError, BrokerUnavailable
 from broker.gateway import Gateway, open_gateway
 from broker.models import Account, AccountSnapshot
 from positions.prices import note_prices
@@ -27,14 +30,24 @@ def _refresh(account: Account, now: datetime) -> str:
         gateway = open_gateway(account)
         snapshot, found_id = _read(account, gateway, now)
         if account.is_bound and account.broker_account_id != found_id:
-            return "not refreshed: the keys open another account"
+            return _not_read(account, now, "The keys open another account.", is_silent=False)
         positions = gateway.list_positions()
     except BrokerError as error:
-        return f"not refreshed: {error}"
+        return _not_read(account, now, str(error), is_silent=isinstance(error, BrokerUnavailable))
+    Account.objects.filter(pk=account.pk, unread_since__isnull=False).update(
+        unread_since=None, unread_reason="", is_silent=False
+    )
     snapshot.save()
     prices = {position.symbol: position.current_price for position in positions if position.current_price is not None}
     note_prices(account=account, prices=prices, now=now)
     return "refreshed"
+
+
+def _not_read(account: Account, now: datetime, reason: str, *, is_silent: bool) -> str:
+    """Note for the pages that the figures could not be read; the first failure says since when."""
+    mine = Account.objects.filter(pk=account.pk)
+    mine.update(unread_since=Coalesce("unread_since", Value(now)), unread_reason=reason[:500], is_silent=is_silent)
+    return f"not refreshed: {reason}"
 
 
 def _read(account: Account, gateway: Gateway, now: datetime) -> tuple[AccountSnapshot, str]:

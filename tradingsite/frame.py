@@ -10,6 +10,7 @@ from django.utils import timezone
 from broker.models import Account, AccountSnapshot
 from orders.account_choice import chosen_account
 from reconciliation.models import Drift, Run
+from tradingsite.vital_signs import Absence, absence_of_worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,23 @@ class Market:
 
     is_open: bool | None
     changes_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """The figures could not be read: since when, why, and how old what is shown is."""
+
+    headline: str
+    since: datetime
+    reason: str
+    figures_at: datetime | None
+
+
+def unread_of(account: Account, snapshot: AccountSnapshot | None) -> Unread | None:
+    if account.unread_since is None:
+        return None
+    headline = "Alpaca does not answer" if account.is_silent else "Alpaca gives no figures of this account"
+    return Unread(headline, account.unread_since, account.unread_reason, snapshot.read_at if snapshot else None)
 
 
 def market_at(snapshot: AccountSnapshot | None, now: datetime) -> Market:
@@ -65,6 +83,14 @@ class Frame:
     @property
     def market(self) -> Market:
         return market_at(self.snapshot, self.now)
+
+    @property
+    def unread(self) -> Unread | None:
+        return unread_of(self.account, self.snapshot)
+
+    @cached_property
+    def no_worker(self) -> Absence | None:
+        return absence_of_worker(self.now)
 
     @cached_property
     def open_drift_count(self) -> int:

@@ -149,6 +149,8 @@ QUIET_PERIOD_SECONDS = env.seconds("QUIET_PERIOD_SECONDS", 1)
 CURSOR_OVERLAP_HOURS = env.seconds("CURSOR_OVERLAP_HOURS", 24)
 
 # --- People and pages ---------------------------------------------------------------------------------------
+# An act on more things than this at once is confirmed by typing their number.
+TYPE_COUNT_ABOVE = env.count("TYPE_COUNT_ABOVE", 10)
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "overview"
 LOGOUT_REDIRECT_URL = "login"

@@ -8,6 +8,7 @@ from django.db.models import Min
 from django_q.brokers import get_broker
 from django_q.models import Failure, OrmQ
 
+from work.heartbeat import last_beat
 from work.models import Heartbeat, Lease
 
 #: Who should be heard of, and what it does.
@@ -60,6 +61,19 @@ def signs_of_life(now: datetime) -> list[Sign]:
         at = beat.at if beat else None
         signs.append(Sign(name, EXPECTED.get(name, ""), at, beat.holder if beat else "", state_at(at, now)))
     return signs
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """No part of a worker has shown itself lately; `since`: the last sign, if there ever was one."""
+
+    since: datetime | None
+
+
+def absence_of_worker(now: datetime) -> Absence | None:
+    """None while a worker lives. Where one runs, its ticker is heard of twice a second, whatever the work."""
+    at = last_beat("ticker")
+    return None if state_at(at, now) in {"alive", "late"} else Absence(at)
 
 
 def read_queue(now: datetime) -> Queue:

@@ -3,10 +3,13 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.utils import timezone
 
-from broker.models import AccountSnapshot
+from broker.models import Account, AccountSnapshot
 from tests.factories import make_account
+from tests.tradingsite.test_pages import make_snapshot
 from tradingsite.frame import Market, market_at
+from work.heartbeat import beat
 
 READ = datetime(2025, 11, 6, 15, 0, tzinfo=UTC)
 CLOSE = datetime(2025, 11, 6, 21, 0, tzinfo=UTC)
@@ -95,3 +98,33 @@ def test_other_accounts_are_one_click_away_and_inactive_ones_are_not(reader):
     text = reader.get("/positions/").content.decode()
     assert 'href="/positions/?account=paper"' in text
     assert "account=old" not in text
+
+
+def text_of(client, path="/orders/", **headers):
+    return client.get(path, headers=headers).content.decode()
+
+
+def test_while_alpaca_answers_and_a_worker_lives_nothing_is_said(reader):
+    beat("ticker", now=timezone.now())
+    assert "data-trouble" not in text_of(reader)
+
+
+@pytest.mark.parametrize(("is_silent", "sentence"), [(True, "does not answer"), (False, "gives no figures")])
+def test_every_page_says_since_when_alpaca_cannot_be_read_and_how_old_the_figures_are(reader, is_silent, sentence):
+    account = Account.objects.get(slug="sim")
+    make_snapshot(account, read_at=READ)
+    since = READ + timedelta(minutes=1)
+    Account.objects.filter(slug="sim").update(unread_since=since, unread_reason="It was refused.", is_silent=is_silent)
+    for text in (text_of(reader, "/orders/?account=sim"), text_of(reader, "/strip/")):
+        assert f"Alpaca {sentence}" in text
+        assert "It was refused." in text
+        assert "10:01" in text
+        assert "10:00" in text
+        assert "Figures are as of" in text
+    assert 'data-trouble="unread"' not in text_of(reader, "/orders/?account=paper")
+
+
+def test_every_page_says_that_no_worker_is_running(reader):
+    assert "No worker is running" in text_of(reader)
+    beat("ticker", now=timezone.now() - timedelta(minutes=2))
+    assert "the last sign of one came" in text_of(reader)

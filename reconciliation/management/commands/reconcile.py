@@ -39,6 +39,8 @@ class Command(BaseCommand):
         if run.incomplete_reason:
             self.stderr.write(run.incomplete_reason)
         drifts = Drift.objects.filter(last_run=run, state=Drift.State.OPEN).roots().prefetch_related("consequences")
+        if run.incomplete_reason:
+            drifts = drifts.exclude(group="evidence")  # that it is incomplete has just been said
         for drift in drifts:
             fix = f"  fix {drift.fix_id}" if drift.fix_id else "  no fix"
             self.stdout.write(f"  {drift.severity:8} {drift.sentence}{fix}")
