@@ -8,7 +8,7 @@ the two shows as a difference and is settled by the second reading.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from broker.errors import BrokerError, NotFound
 from broker.gateway import Gateway
@@ -54,9 +54,16 @@ class _Counts:
     pages: int = 0
     rows: int = 0
     last_cursor: str = ""
+    began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def as_facts(self) -> dict[str, object]:
-        return {"pages": self.pages, "rows": self.rows, "last_cursor": self.last_cursor}
+        return {
+            "pages": self.pages,
+            "rows": self.rows,
+            "last_cursor": self.last_cursor,
+            "began_at": self.began_at.isoformat(),
+            "ended_at": datetime.now(UTC).isoformat(),
+        }
 
 
 @dataclass(slots=True)
@@ -73,6 +80,20 @@ class Reader:
     fills: dict[str, BrokerFill] = field(default_factory=dict)
     others: list[BrokerActivity] = field(default_factory=list)
     counts: dict[str, object] = field(default_factory=dict)
+    began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    _under_way: tuple[str, _Counts] | None = None
+
+    def so_far(self) -> dict[str, object]:
+        """What has been read, for the proof of a reading that ended and of one that broke off."""
+        found: dict[str, object] = {
+            "began_at": self.began_at.isoformat(),
+            "ended_at": datetime.now(UTC).isoformat(),
+            "lists": {name: facts for name, facts in self.counts.items() if name != "window"},
+        }
+        if self._under_way:
+            name, counts = self._under_way
+            found["broken_off"] = {"name": name, **counts.as_facts()}
+        return found
 
     def read(self) -> BrokerEvidence:
         """Return the evidence of one complete read, or raise IncompleteRead."""
@@ -112,7 +133,7 @@ class Reader:
         return left_out
 
     def _take_pages(self, name: str, pages: Iterator[OrdersPage]) -> None:
-        counts, proven = _Counts(), False
+        counts, proven = self._begin(name), False
         for page in pages:
             counts.pages += 1
             counts.rows += len(page.orders)
@@ -122,7 +143,16 @@ class Reader:
             self.note(name, counts.rows)
         if not proven:
             raise IncompleteRead(f"The list of {name.replace('_', ' ')} ended without proof that it was the end.")
+        self._end(name, counts)
+
+    def _begin(self, name: str) -> _Counts:
+        counts = _Counts()
+        self._under_way = (name, counts)
+        return counts
+
+    def _end(self, name: str, counts: _Counts) -> None:
         self.counts[name] = counts.as_facts()
+        self._under_way = None
 
     def _take_one(self, broker_order_id: str, clock: BrokerClock, *, may_be_absent: bool) -> None:
         try:
@@ -167,7 +197,7 @@ class Reader:
     # --- Activities -----------------------------------------------------------------------------------------
 
     def _read_activities(self) -> None:
-        counts, proven = _Counts(), False
+        counts, proven = self._begin("activities"), False
         pages: Iterable[ActivitiesPage] = self.gateway.activities_since(self.plan.activities_after)
         for page in pages:
             counts.pages += 1
@@ -179,7 +209,7 @@ class Reader:
             self.note("activities", counts.rows)
         if not proven:
             raise IncompleteRead("The list of activities ended without proof that it was the end.")
-        self.counts["activities"] = counts.as_facts()
+        self._end("activities", counts)
 
     def _read_orders_of_unknown_fills(self, clock: BrokerClock) -> None:
         new = [fill for key, fill in self.fills.items() if key not in self.plan.booked_activity_ids]
@@ -218,9 +248,11 @@ class Reader:
     # --- Positions ------------------------------------------------------------------------------------------
 
     def _read_positions(self, account: BrokerAccount) -> tuple[BrokerAccount, dict[str, BrokerPosition]]:
+        counts = self._begin("positions")
         account, positions = read_positions(self.gateway, account, self.plan.held_symbols)
         self.note("positions", len(positions))
-        self.counts["positions"] = {"rows": len(positions)}
+        counts.pages, counts.rows = 1, len(positions)
+        self._end("positions", counts)
         return account, positions
 
     def _evidence(

@@ -232,13 +232,29 @@ def _verification(run: Run, fixes: list[Fix]) -> list[str]:
             lines.append(f"Fix {fix.pk} was verified by run {fix.verification_run_id}.")
         elif fix.state == Fix.State.FAILED:
             lines.append(f"Fix {fix.pk} is NOT verified: {fix.outcome}")
+    if run.state == Run.State.INCOMPLETE:
+        lines[:0] = _how_far_it_came(run)
     return lines or ["Nothing was read to its end."]
+
+
+def _how_far_it_came(run: Run) -> list[str]:
+    """What the last reading of an incomplete run had in hand when it broke off."""
+    readings = run.completeness.get("readings") or []
+    lists = dict(readings[-1].get("lists") or {}) if readings else {}
+    broken_off = dict(readings[-1].get("broken_off") or {}) if readings else {}
+    lines = [f"Read before it failed: {_what_was_read(name, counts)}" for name, counts in lists.items()]
+    if broken_off:
+        name = broken_off.pop("name")
+        lines.append(f"Broken off in: {_what_was_read(name, broken_off)}")
+    return lines
 
 
 def _what_was_read(name: str, counts: dict[str, Any]) -> str:
     """The proof of completeness in words: an id or a time that is missing is left out, a count of zero is not."""
     said = ", ".join(
-        f"{key.replace('_', ' ')} {_readable(value)}" for key, value in counts.items() if value not in ("", None)
+        f"{key.replace('_', ' ')} {_readable(value)}"
+        for key, value in counts.items()
+        if value not in ("", None) and key not in {"began_at", "ended_at"}
     )
     return f"{name.replace('_', ' ').capitalize()}: {said or 'from the beginning'}."
 

@@ -28,6 +28,7 @@ from reconciliation.position_comparison import symbols_in_flight
 from reconciliation.progress import ProgressNote
 from reconciliation.reading import Reader, overlap
 from reconciliation.recorded import load_record, plan_reading
+from reconciliation.snapshots import keep_snapshot
 from reconciliation.storing import Scope, earliest_hold, reopen_expired, store_evidence_drift, store_findings
 from work import leases
 
@@ -152,7 +153,12 @@ def _look(run: Run, gateway: Gateway, cursor: ReadingCursor, note: ProgressNote)
         orders_after=None if run.is_full else _window_start(cursor.orders_read_to, hold),
         activities_after=None if run.is_full else _window_start(cursor.activities_read_to, hold),
     )
-    evidence = Reader(gateway=gateway, plan=reading, note=note).read()
+    reader = Reader(gateway=gateway, plan=reading, note=note)
+    try:
+        evidence = reader.read()
+    finally:
+        # Also of a reading that breaks off: an incomplete run says how far it came.
+        run.completeness = {"readings": [*run.completeness.get("readings", []), reader.so_far()]}
     check_account(
         account=run.account, gateway=gateway, found=evidence.account, now=timezone.now(), seen=evidence.orders
     )
@@ -212,8 +218,9 @@ def _finish_complete(run: Run, judgement: Judgement, *, calls: int) -> None:
         if not is_open:
             _refuse_if_moving(judgement)
         run.state = Run.State.DRIFT if is_open else Run.State.IN_SYNC
-        run.completeness = dict(judgement.evidence.counts)
+        run.completeness = {**judgement.evidence.counts, **run.completeness}
         _save_end(run, now, calls)
+        keep_snapshot(run=run, evidence=judgement.evidence, record=judgement.record)
         _advance_cursor(run.account, judgement)
 
 
