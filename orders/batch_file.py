@@ -63,8 +63,13 @@ def read_batch_file(data: bytes, filename: str, *, max_bytes: int, max_lines: in
 
 def content_digest(lines: Iterable[Line]) -> str:
     """Return the SHA-256 of the orders, whatever their sequence in the file and its format were."""
-    terms = sorted("\x1f".join(line.terms()) for line in lines)
+    terms = sorted("\x1f".join(_digested(line)) for line in lines)
     return hashlib.sha256("\x1e".join(terms).encode()).hexdigest()
+
+
+def _digested(line: Line) -> tuple[str, ...]:
+    """A simple order is digested without the exits that it has not, as before there were any in a file."""
+    return line.terms() if line.order_class else line.terms()[: FIELDS.index("order_class")]
 
 
 def as_csv(lines: Iterable[Line]) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
 
+from orders.order_class import OCO, ORDER_CLASSES, SIMPLE, class_errors
+
 SIDES = ("buy", "sell")
 ORDER_TYPES = ("market", "limit", "stop", "stop_limit", "trailing_stop")
 TIMES_IN_FORCE = ("day", "gtc", "opg", "cls", "ioc", "fok")
@@ -55,6 +57,10 @@ class Line:
     trail_price: Decimal | None = None
     trail_percent: Decimal | None = None
     extended_hours: bool = False
+    order_class: str = ""  # empty for a simple order, as Alpaca has it
+    take_profit_limit_price: Decimal | None = None
+    stop_loss_stop_price: Decimal | None = None
+    stop_loss_limit_price: Decimal | None = None
 
     def terms(self) -> tuple[str, ...]:
         """Everything but its place in the file: two lines with equal terms are the same order twice."""
@@ -83,6 +89,8 @@ def read_line(number: int, cells: Mapping[str, str]) -> Line | list[LineError]:
     cells = {name: text.strip() for name, text in cells.items()}
     errors: list[LineError] = []
     reader = _CellReader(number, cells, errors)
+    order_class = reader.word("order_class", ORDER_CLASSES, default=SIMPLE)
+    profit, limit = reader.price("take_profit_limit_price"), reader.price("limit_price")
     line = Line(
         number=number,
         symbol=reader.symbol(),
@@ -91,11 +99,16 @@ def read_line(number: int, cells: Mapping[str, str]) -> Line | list[LineError]:
         time_in_force=reader.word("time_in_force", TIMES_IN_FORCE, default="day"),
         qty=reader.amount("qty", places=QTY_PLACES),
         notional=reader.amount("notional", places=DOLLAR_PLACES, least=MIN_NOTIONAL),
-        limit_price=reader.price("limit_price"),
+        # An OCO is its own take-profit: at Alpaca both are one price.
+        limit_price=profit if order_class == OCO and not cells.get("limit_price") else limit,
         stop_price=reader.price("stop_price"),
         trail_price=reader.price("trail_price"),
         trail_percent=reader.amount("trail_percent", places=2, most=Decimal(100)),
         extended_hours=reader.yes_no("extended_hours"),
+        order_class="" if order_class == SIMPLE else order_class,
+        take_profit_limit_price=profit,
+        stop_loss_stop_price=reader.price("stop_loss_stop_price"),
+        stop_loss_limit_price=reader.price("stop_loss_limit_price"),
     )
     wrong = {error.field for error in errors}
     errors += [error for error in _contradictions(line, cells) if error.field not in wrong]
@@ -166,6 +179,8 @@ def decimal_places(number: Decimal) -> int:
 def _contradictions(line: Line, cells: Mapping[str, str]) -> list[LineError]:
     """Return where the fields of one line, each good by itself, do not go together."""
     found = [*_size_errors(cells), *_price_errors(line, cells), *_time_errors(line)]
+    named = {field for field, _message in found}
+    found += [(field, message) for field, message in class_errors(line, cells) if field not in named]
     return [LineError(line.number, field, message) for field, message in found]
 
 
@@ -182,7 +197,7 @@ def _price_errors(line: Line, cells: Mapping[str, str]) -> list[tuple[str, str]]
     errors = [
         (name, f"expected a price for a {line.order_type} order, found nothing")
         for name in allowed
-        if not cells.get(name)
+        if not cells.get(name) and line.order_class != OCO
     ]
     if line.order_type == "trailing_stop":
         allowed = [name for name in ("trail_price", "trail_percent") if cells.get(name)]

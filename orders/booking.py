@@ -16,6 +16,7 @@ from broker.models import Account
 from broker.numbers import plain
 from broker.types import BrokerFill, BrokerOrder
 from orders.errors import OrdersError
+from orders.legs import legs_of
 from orders.lifecycle import SubmissionState, is_terminal
 from orders.models import Batch, Fill, Order, OrderEvent
 
@@ -45,9 +46,21 @@ def book_facts(
         changed = facts is not None and book_order(order=order, facts=facts, now=now, actor=actor)
         for fill in fills:
             changed |= book_fill(order=order, fill=fill, now=now, actor=actor) is not None
+        if changed and facts is not None and facts.leg_ids:
+            _book_legs(order, facts, now=now, actor=actor)
         if changed:
             _let_positions_follow(order, now)
     return order
+
+
+def _book_legs(parent: Order, facts: BrokerOrder, *, now: datetime, actor: str) -> None:
+    """Take the legs that are not in the books yet into them; those that are have news of their own."""
+    legs = {leg.broker_order_id: leg for leg in legs_of(facts)}
+    ours = Order.objects.filter(account_id=parent.account_id, broker_order_id__in=legs)
+    for broker_order_id in ours.values_list("broker_order_id", flat=True):
+        del legs[broker_order_id]
+    for leg in legs.values():
+        import_order(account=parent.account, facts=leg, origin=parent.origin, now=now, actor=actor)
 
 
 def _let_positions_follow(order: Order, now: datetime) -> None:

@@ -111,6 +111,10 @@ def _request(order: Order) -> OrderRequest:
         trail_price=order.trail_price,
         trail_percent=order.trail_percent,
         extended_hours=order.extended_hours,
+        order_class=order.order_class,
+        take_profit_limit_price=order.take_profit_limit_price,
+        stop_loss_stop_price=order.stop_loss_stop_price,
+        stop_loss_limit_price=order.stop_loss_limit_price,
     )
 
 

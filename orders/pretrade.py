@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from broker.types import BrokerAsset, BrokerClock, BrokerPosition
 from orders.batch_line import Line, LineError
+from orders.order_class import OCO
 from orders.reference_price import ReferencePrice, reference_price
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -72,6 +73,7 @@ def review(lines: Sequence[Line], facts: Facts) -> Review:
     _judge_account(lines, facts, findings)
     tradable = [line for line in lines if _judge_asset(line, facts.assets.get(line.symbol), findings)]
     _judge_sells(tradable, facts, findings)
+    _judge_covers(tradable, facts, findings)
     notional = _judge_dollars(tradable, facts, findings)
     _warn_of_both_sides(tradable, findings)
     _warn_of_market(facts, findings)
@@ -133,6 +135,10 @@ def _judge_sells(lines: Iterable[Line], facts: Facts, findings: _Findings) -> No
         if line.qty <= held:
             continue
         asset = facts.assets[line.symbol]
+        if line.order_class == OCO:
+            message = f"expected at most the {spell(held)} shares held, since an oco order only closes"
+            findings.refuse(line, "qty", f"{message}, found {spell(line.qty)}")
+            continue
         if asset is not None and asset.shortable and _is_whole(line):
             shorts.append(line.symbol)
             continue
@@ -141,6 +147,19 @@ def _judge_sells(lines: Iterable[Line], facts: Facts, findings: _Findings) -> No
         findings.refuse(line, "qty", f"{message}, found {spell(line.qty)}")
     if shorts:
         findings.warnings.append(f"More is sold than is held, which opens a short position: {_listed(shorts)}.")
+
+
+def _judge_covers(lines: Iterable[Line], facts: Facts, findings: _Findings) -> None:
+    """An OCO that buys closes a short position, and needs one."""
+    short = {symbol: max(-position.qty, ZERO) for symbol, position in facts.positions.items()}
+    for line in lines:
+        if line.order_class != OCO or line.side != "buy" or line.qty is None:
+            continue
+        held = short.get(line.symbol, ZERO)
+        short[line.symbol] = max(held - line.qty, ZERO)
+        if line.qty > held:
+            message = f"expected at most the {spell(held)} shares held short, since an oco order only closes"
+            findings.refuse(line, "qty", f"{message}, found {spell(line.qty)}")
 
 
 def _judge_dollars(lines: Sequence[Line], facts: Facts, findings: _Findings) -> Decimal:
@@ -223,7 +242,8 @@ def _opening_part(line: Line, to_cover: dict[str, Decimal]) -> Decimal:
 def _warn_of_both_sides(lines: Iterable[Line], findings: _Findings) -> None:
     sides: dict[str, set[str]] = defaultdict(set)
     for line in lines:
-        sides[line.symbol].add(line.side)
+        if not line.order_class and line.order_type != "trailing_stop":  # Alpaca lets the others be
+            sides[line.symbol].add(line.side)
     both = [symbol for symbol, found in sides.items() if len(found) == 2]
     if both:
         text = "Bought and sold in one batch, which Alpaca may refuse as a wash trade: {}."

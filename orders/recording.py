@@ -78,6 +78,10 @@ def _order(batch: Batch, line: Line, now: datetime) -> Order:
         trail_price=line.trail_price,
         trail_percent=line.trail_percent,
         extended_hours=line.extended_hours,
+        order_class=line.order_class,
+        take_profit_limit_price=line.take_profit_limit_price,
+        stop_loss_stop_price=line.stop_loss_stop_price,
+        stop_loss_limit_price=line.stop_loss_limit_price,
         recorded_at=now,
     )
 
