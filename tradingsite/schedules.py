@@ -18,7 +18,10 @@ class Timetable:
     cron: str
 
 
-TIMETABLES = (Timetable("reconcile at the close", "reconciliation.tasks.reconcile_at_close", "0 16 * * 1-5"),)
+TIMETABLES = (
+    Timetable("reconcile at the close", "reconciliation.tasks.reconcile_at_close", "0 16 * * 1-5"),
+    Timetable("thin out old figures", "reconciliation.tasks.thin_out", "30 2 * * *"),
+)
 
 
 def sync_schedules() -> int:

@@ -10,11 +10,12 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.models import Account
+from broker.models import Account, AccountSnapshot
 from reconciliation.comparison import compare
 from reconciliation.models import Run, RunSnapshot
 from reconciliation.picture import snapshot_of
 from reconciliation.snapshots import KEEP_EVERY_PICTURE, prune_pictures
+from reconciliation.tasks import thin_out
 from reconciliation.time_travel import Sheet, sheets_of, symbols_in
 from tests.factories import make_account
 from tests.reconciliation.rows import make_run
@@ -136,3 +137,20 @@ def test_old_pictures_go_but_the_last_of_each_day_and_those_with_drift() -> None
     left = set(RunSnapshot.objects.values_list("run_id", flat=True))
     assert left == {run.pk for run in runs} - {runs[1].pk}
     assert prune_pictures(account=account, now=now) == 0
+
+
+@pytest.mark.django_db
+def test_each_night_old_figures_and_old_pictures_go() -> None:
+    account, now = make_account(), timezone.now().replace(hour=18)
+    for minutes in (0, 1):
+        at = now - timedelta(days=40, minutes=minutes)
+        run = make_run(account, state="in_sync", finished_at=at)
+        RunSnapshot.objects.create(run=run, taken_at=at, local={}, broker={})
+        money = dict.fromkeys(
+            ("equity", "last_equity", "cash", "buying_power", "long_market_value", "short_market_value"), Decimal(1)
+        )
+        AccountSnapshot.objects.create(
+            account=account, read_at=at, market_is_open=True, next_open=at, next_close=at, **money
+        )
+    assert thin_out() == "1 figures and 1 pictures of runs deleted"
+    assert (RunSnapshot.objects.count(), AccountSnapshot.objects.count()) == (1, 1)

@@ -13,10 +13,11 @@ from work import leases
 
 pytestmark = pytest.mark.django_db
 CLOSE = PREFIX + "reconcile at the close"
+THIN_OUT = PREFIX + "thin out old figures"
 
 
 def test_declared_schedules_are_made_once():
-    assert sync_schedules() == 1
+    assert sync_schedules() == 2
     assert sync_schedules() == 0
     schedule = Schedule.objects.get(name=CLOSE)
     assert schedule.func == "reconciliation.tasks.reconcile_at_close"
@@ -44,7 +45,7 @@ def test_what_is_no_longer_declared_goes_and_other_peoples_rows_stay():
     Schedule.objects.create(name=PREFIX + "old", func="x.y", schedule_type=Schedule.DAILY)
     Schedule.objects.create(name="mine", func="x.y", schedule_type=Schedule.DAILY)
     sync_schedules()
-    assert set(Schedule.objects.values_list("name", flat=True)) == {CLOSE, "mine"}
+    assert set(Schedule.objects.values_list("name", flat=True)) == {CLOSE, THIN_OUT, "mine"}
 
 
 def test_while_another_process_does_it_nothing_is_doubled():
@@ -56,7 +57,7 @@ def test_while_another_process_does_it_nothing_is_doubled():
 def test_the_command_says_what_it_did(capsys):
     call_command("sync_schedules")
     call_command("sync_schedules")
-    assert capsys.readouterr().out == "1 schedules changed.\nThe schedules are as declared.\n"
+    assert capsys.readouterr().out == "2 schedules changed.\nThe schedules are as declared.\n"
 
 
 def test_the_declared_functions_exist():
