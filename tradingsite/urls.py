@@ -14,6 +14,8 @@ urlpatterns = [
     path("system/halt", views.halt, name="halt"),
     path("system/resume", views.resume, name="resume"),
     path("strip/", views.strip, name="strip"),
+    path("keyboard/", views.keyboard, name="keyboard"),
+    path("favicon.ico", views.favicon, name="favicon"),
     path("accounts/login/", auth_views.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("accounts/logout/", auth_views.LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),

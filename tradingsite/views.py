@@ -6,9 +6,10 @@ from importlib.metadata import version
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.decorators import permission_required
+from django.contrib.auth.decorators import login_not_required, permission_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.templatetags.static import static
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
@@ -70,6 +71,19 @@ def system(request: HttpRequest) -> HttpResponse:
 def strip(request: HttpRequest) -> HttpResponse:
     """The status strip, and the number of open drifts beside the menu entry."""
     return render(request, "partials/_strip_answer.html")
+
+
+@require_GET
+@login_not_required
+def favicon(request: HttpRequest) -> HttpResponse:
+    """Browsers ask here for pages that name no icon of their own, such as a file of figures."""
+    return redirect(static("ui/favicon.svg"))
+
+
+@require_GET
+def keyboard(request: HttpRequest) -> HttpResponse:
+    """All keys as a page: for those without JavaScript, and for a link."""
+    return render(request, "keyboard/keyboard.html")
 
 
 @require_POST

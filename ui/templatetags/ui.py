@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from ui import formatting, tones
 from ui.formatting import MINUS, UNKNOWN, Number
+from ui.jumps import JUMPS, Jump
 
 register = template.Library()
 
@@ -144,6 +145,13 @@ def badge(word: str, label: str = "", tone: str = "") -> SafeString:
     return format_html(
         '<span class="badge badge-{}">{}{}</span>', tone, icon(tones.icon_of(tone)), label or word.replace("_", " ")
     )
+
+
+@register.simple_tag(takes_context=True)
+def jumps(context: template.Context) -> list[tuple[Jump, str]]:
+    """The pages that a key leads to, with their addresses: those that this person may open."""
+    is_staff = getattr(context.get("user"), "is_staff", False)
+    return [(jump, reverse(jump.to)) for jump in JUMPS if is_staff or not jump.needs_staff]
 
 
 @register.simple_tag(takes_context=True)

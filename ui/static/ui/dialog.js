@@ -1,8 +1,11 @@
 // One <dialog> asks before an act: for hx-confirm, and for plain forms with data-confirm.
-// data-confirm-consequence says what follows, data-confirm-action is the word on the button.
+// data-confirm-consequence says what follows, data-confirm-action is the word on the button, data-confirm-type the
+// number that must be typed first; it is sent as typed_count.
 (() => {
   "use strict";
   const confirmed = new WeakSet();
+
+  const typed = new WeakMap(); // what asked -> the number that was typed for it
 
   function ask(source, question, proceed) {
     const dialog = document.getElementById("confirm");
@@ -10,16 +13,54 @@
     const consequence = dialog.querySelector("[data-confirm-text]");
     consequence.textContent = source.dataset.confirmConsequence || "";
     dialog.querySelector("[value=yes]").textContent = source.dataset.confirmAction || "Confirm";
+    const count = askForCount(dialog, source.dataset.confirmType);
     dialog.returnValue = "";
-    dialog.addEventListener("close", () => dialog.returnValue === "yes" && proceed(), { once: true });
+    dialog.addEventListener("close", () => dialog.returnValue === "yes" && proceed(count?.value.trim()), { once: true });
     dialog.showModal();
+    count?.focus();
   }
+
+  // Many at once: the button works when their number is typed. The server compares it again.
+  function askForCount(dialog, number) {
+    const field = dialog.querySelector("[data-confirm-count]");
+    const input = field.querySelector("input");
+    const yes = dialog.querySelector("[value=yes]");
+    field.hidden = !number;
+    input.value = "";
+    input.oninput = () => (yes.disabled = Boolean(number) && input.value.trim() !== number);
+    input.oninput();
+    field.querySelector("[data-confirm-number]").textContent = number ?? "";
+    return number ? input : null;
+  }
+
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-confirm-cancel]")) document.getElementById("confirm").close("no");
+  });
 
   document.addEventListener("htmx:confirm", (event) => {
     if (!event.detail.question) return;
     event.preventDefault();
-    ask(event.detail.elt, event.detail.question, () => event.detail.issueRequest(true));
+    const { elt, question, issueRequest } = event.detail;
+    ask(elt, question, (count) => {
+      if (count) typed.set(elt, count);
+      issueRequest(true);
+    });
   });
+  document.addEventListener("htmx:configRequest", ({ detail }) => {
+    if (typed.has(detail.elt)) detail.parameters.typed_count = typed.get(detail.elt);
+    typed.delete(detail.elt);
+  });
+
+  function keepCount(form, count) {
+    let field = form.elements.typed_count;
+    if (!field) {
+      field = document.createElement("input");
+      field.type = "hidden";
+      field.name = "typed_count";
+      form.append(field);
+    }
+    field.value = count;
+  }
 
   document.addEventListener("submit", (event) => {
     const form = event.target;
@@ -27,7 +68,8 @@
     event.preventDefault();
     event.stopImmediatePropagation();
     const button = event.submitter;
-    ask(form, form.dataset.confirm, () => {
+    ask(form, form.dataset.confirm, (count) => {
+      if (count) keepCount(form, count);
       confirmed.add(form);
       form.requestSubmit(button);
     });
@@ -47,24 +89,6 @@
       menu.querySelector("summary").focus();
     }
   });
-  // An act that failed must say so; a refresh that failed shows as staleness (live.js).
-  function tellFailure(event) {
-    if (event.detail.elt?.hasAttribute("data-live")) return;
-    const status = event.detail.xhr?.status;
-    const notice = document.createElement("div");
-    notice.className = "notice notice-bad";
-    const text = document.createElement("p");
-    text.className = "notice-body";
-    text.textContent = status === 403
-      ? "You may not do this: your log-in lacks the permission."
-      : `No usable answer came${status ? ` (status ${status})` : ""}. It is not certain whether it was done: load the page again and look.`;
-    notice.append(text);
-    document.getElementById("messages").append(notice);
-  }
-  document.addEventListener("htmx:responseError", tellFailure);
-  document.addEventListener("htmx:sendError", tellFailure);
-  document.addEventListener("htmx:timeout", tellFailure);
-
   document.addEventListener("click", (event) => {
     event.target.closest("[data-dismiss]")?.closest(".notice")?.remove();
   });

@@ -5,6 +5,7 @@
   const lastHtml = new Map(); // region id -> the HTML that is shown
   const refreshedAt = new Map(); // region id -> when the server last answered
   const loadedAt = Date.now();
+  const failedFor = new Map(); // region id -> why its last refresh failed
   let paused = false;
   try {
     paused = sessionStorage.getItem("paused") === "yes";
@@ -54,6 +55,7 @@
     if (!region.isConnected) detail.target = document.getElementById(region.id) ?? region;
     if (xhr.status !== 200) return;
     refreshedAt.set(region.id, Date.now());
+    failedFor.delete(region.id);
     // Nothing changed, or the reader came here while the answer was on its way: leave the region alone.
     if (lastHtml.get(region.id) === xhr.responseText || (isPoll(detail) && isBusy(region))) detail.shouldSwap = false;
     else {
@@ -61,6 +63,27 @@
       remember(detail.target);
     }
   }
+
+  for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
+    document.addEventListener(name, ({ detail }) => {
+      const status = detail.xhr?.status;
+      if (isPoll(detail)) failedFor.set(detail.elt.id, status ? `the server answered with status ${status}` : "the server does not answer");
+    });
+  }
+
+  // What is sent along with an answer is put in only when it says something new: it would be read aloud again.
+  function saying(nodes) {
+    const box = document.createElement("div");
+    box.append(...[...nodes].map((node) => node.cloneNode(true)));
+    for (const time of box.querySelectorAll("time[data-age], time[data-until]")) time.textContent = "";
+    for (const element of box.querySelectorAll("[hx-swap-oob]")) element.removeAttribute("hx-swap-oob");
+    return box.innerHTML.trim();
+  }
+  document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
+    if (detail.target.id === "messages") return; // the same answer to a second act is news
+    const said = saying(detail.fragment.childNodes);
+    if (said === saying([detail.target]) || said === saying(detail.target.childNodes)) detail.shouldSwap = false;
+  });
 
   // What a reader has scrolled and unfolded survives the swap.
   let scrolled = [];
@@ -101,22 +124,28 @@
   function tellStaleness() {
     const now = Date.now();
     let oldest = 0;
-    let isWaiting = false;
+    let oldestRegion = null;
     for (const region of document.querySelectorAll("[data-live]")) {
       const quiet = now - (refreshedAt.get(region.id) ?? loadedAt);
       const isStale = quiet > STALE_AFTER_MS && !document.hidden;
       region.classList.toggle("is-stale", isStale);
+      region.dataset.refreshed = span(Math.floor(quiet / 1000)); // shown under it, or on top when stale (components.css)
       if (isStale && quiet > oldest) {
         oldest = quiet;
-        isWaiting = isBusy(region);
+        oldestRegion = region;
       }
     }
     const note = document.getElementById("stale-note");
     if (!note) return;
     note.hidden = oldest === 0;
-    const waiting = isWaiting ? "Refreshing waits while you work in a part of this page." : "";
-    const reason = paused ? "Refreshing is paused." : waiting || "This page could not be refreshed.";
-    if (oldest) write(note.querySelector("[data-stale-text]"), `${reason} Figures are ${span(Math.floor(oldest / 1000))} old.`);
+    if (oldest) write(note.querySelector("[data-stale-text]"), `${whyStale(oldestRegion)} Figures are ${span(Math.floor(oldest / 1000))} old.`);
+  }
+
+  function whyStale(region) {
+    if (paused) return "Refreshing is paused.";
+    if (isBusy(region)) return "Refreshing waits while you work in a part of this page.";
+    const why = failedFor.get(region.id);
+    return `This page could not be refreshed${why ? `: ${why}` : ""}.`;
   }
 
   function showPause() {
@@ -137,6 +166,7 @@
     }
     showPause();
     tellStaleness();
+    write(document.getElementById("said"), paused ? "Refreshing is paused, on every page of this tab." : "Refreshing goes on.");
   });
 
   document.addEventListener("visibilitychange", () => {
