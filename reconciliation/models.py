@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.urls import reverse
 
 from broker.decimals import ExactDecimalField
@@ -115,6 +115,11 @@ class Fix(models.Model):
                 condition=Q(state__in=["proposed", "approved", "applied"]),
                 name="fix_live_once",
             ),
+            models.CheckConstraint(
+                condition=Q(requested_by="") | Q(approved_by="") | ~Q(approved_by=F("requested_by")),
+                name="fix_needs_another_person",
+                violation_error_message="Whoever requested a fix may not approve it, too.",
+            ),
         )
         verbose_name_plural = "fixes"
         permissions = (
@@ -127,6 +132,11 @@ class Fix(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("reconciliation:fix", args=[self.pk])
+
+    @property
+    def awaits_second_person(self) -> bool:
+        """One person has requested it; another one must approve it."""
+        return self.state == self.State.PROPOSED and self.requested_by != ""
 
 
 class Drift(models.Model):
@@ -164,7 +174,7 @@ class Drift(models.Model):
     ignored_by = models.CharField(max_length=150, blank=True)
     ignored_until = models.DateTimeField(null=True)
     ignored_reason = models.CharField(max_length=300, blank=True)
-    ignored_by_rule = models.ForeignKey("IgnoreRule", models.SET_NULL, related_name="drifts", null=True, blank=True)
+    ignored_by_rule = models.ForeignKey("IgnoreRule", models.PROTECT, related_name="drifts", null=True, blank=True)
     assigned_to = models.CharField(max_length=150, blank=True, help_text="Username of who looks after it.")
 
     objects = DriftQuerySet.as_manager()
@@ -255,7 +265,10 @@ class BackfillPolicy(models.Model):
 
 
 class IgnoreRule(models.Model):
-    """Differences that nobody wants to see for a time. It never hides one that is critical."""
+    """Differences that nobody wants to see for a time. It never hides one that is critical.
+
+    It is ended, not deleted, once it has hidden something: the drifts point to it.
+    """
 
     account = models.ForeignKey(Account, models.CASCADE, related_name="ignore_rules")
     kind = models.CharField(max_length=40, choices=[(kind.value, facts.title) for kind, facts in KINDS.items()])

@@ -6,12 +6,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import F, Q
 
 from broker.models import Account
+from reconciliation.approving import approve_by_policy
 from reconciliation.difference import Difference, Explained, Facts
 from reconciliation.kinds import KINDS, Kind
-from reconciliation.models import Drift, Fix, Run
+from reconciliation.models import Drift, Fix, IgnoreRule, Run
+from reconciliation.policies import RuleBook
 from reconciliation.proposals import Proposal
 
 #: Windows exclude the moment they begin at.
@@ -19,7 +21,8 @@ HELD_BACK = timedelta(seconds=1)
 _GAPS = frozenset({Kind.POSITION_BROKER_ONLY, Kind.POSITION_DATABASE_ONLY, Kind.POSITION_QTY, Kind.POSITION_SIDE})
 _DRIFT_FIELDS = (
     "state", "symbol", "severity", "sentence", "dollars", "local", "broker", "evidence", "holds_cursor_at",
-    "cause", "fix", "last_run", "last_seen_at", "resolved_at", "ignored_reason", "ignored_until",
+    "cause", "fix", "last_run", "last_seen_at", "resolved_at", "ignored_by", "ignored_reason", "ignored_until",
+    "ignored_by_rule",
 )  # fmt: skip
 
 
@@ -44,14 +47,17 @@ def store_findings(
     Return the drifts that stand, those that this run could not judge included.
     """
     fixes = _store_fixes(run, proposals, {item.difference.key for item in explained}, scope, now)
-    return _store_drifts(run, explained, fixes, scope, now)
+    drifts = _store_drifts(run, explained, fixes, scope, now)
+    approve_by_policy(account=run.account, now=now)
+    return drifts
 
 
 def reopen_expired(*, account: Account, now: datetime) -> None:
     """Ignoring ends by time: what was ignored is open again before the run decides what to read."""
-    expired = Drift.objects.filter(account=account, state=Drift.State.IGNORED, ignored_until__lte=now)
+    ended = Q(ignored_until__lte=now) | Q(ignored_by_rule__expires_at__lte=now)
+    expired = Drift.objects.filter(ended, account=account, state=Drift.State.IGNORED)
     Drift.objects.filter(cause__in=expired, state=Drift.State.IGNORED).update(state=Drift.State.OPEN)
-    expired.update(state=Drift.State.OPEN)
+    Drift.objects.filter(pk__in=list(expired.values_list("pk", flat=True))).update(state=Drift.State.OPEN)
 
 
 # --- Fixes --------------------------------------------------------------------------------------------------
@@ -157,18 +163,42 @@ def _store_drifts(
         for drift in Drift.objects.filter(account=run.account, state__in=[Drift.State.OPEN, Drift.State.IGNORED])
     }
     stored: dict[str, Drift] = {}
+    rules = _rules_for(explained, RuleBook(run.account, now))
     # Causes first: a consequence points to its cause's row.
     for item in sorted(explained, key=lambda item: item.cause_key is not None):
         cause = stored.get(item.cause_key) if item.cause_key else None
-        stored[item.difference.key] = _store_drift(run, item, live, cause, fixes.get(item.difference.key), now)
+        key = item.difference.key
+        stored[key] = _store_drift(run, item, live, cause, fixes.get(key), rules.get(key), now)
     unseen = [drift for key, drift in live.items() if key not in stored]
     gone = [drift.pk for drift in unseen if scope.covers(drift)]
     Drift.objects.filter(pk__in=gone).update(state=Drift.State.RESOLVED, resolved_at=now)
     return [*stored.values(), *(drift for drift in unseen if not scope.covers(drift))]
 
 
+def _rules_for(explained: list[Explained], book: RuleBook) -> dict[str, IgnoreRule]:
+    """Return the rule that hides each cause, by its key. A cause is as grave as the gravest of its consequences."""
+    severities: dict[str, list[str]] = {}
+    for item in explained:
+        family = item.cause_key or item.difference.key
+        severities.setdefault(family, []).append(KINDS[item.difference.kind].severity)
+    found: dict[str, IgnoreRule] = {}
+    for item in explained:
+        key, kind = item.difference.key, item.difference.kind
+        if item.cause_key is None:
+            rule = book.rule_for(kind=kind, symbol=item.difference.symbol, severities=severities[key])
+            if rule is not None:
+                found[key] = rule
+    return found
+
+
 def _store_drift(
-    run: Run, item: Explained, live: Mapping[str, Drift], cause: Drift | None, fix: Fix | None, now: datetime
+    run: Run,
+    item: Explained,
+    live: Mapping[str, Drift],
+    cause: Drift | None,
+    fix: Fix | None,
+    rule: IgnoreRule | None,
+    now: datetime,
 ) -> Drift:
     found = item.difference
     facts = KINDS[found.kind]
@@ -194,12 +224,25 @@ def _store_drift(
     drift.holds_cursor_at = found.holds_cursor_at
     drift.cause, drift.fix = cause, fix
     drift.last_run, drift.last_seen_at = run, now
+    _follow_rule(drift, rule)
     drift.state = _state(drift, cause, now)
     if is_new:
         drift.save()
     else:
         drift.save(update_fields=_DRIFT_FIELDS)
     return drift
+
+
+def _follow_rule(drift: Drift, rule: IgnoreRule | None) -> None:
+    """A rule hides what nobody has ignored by hand, and lets go of what it no longer covers."""
+    if rule is not None and (drift.ignored_by_rule_id or drift.state != Drift.State.IGNORED):
+        if drift.ignored_by_rule_id != rule.pk or drift.state != Drift.State.IGNORED:
+            IgnoreRule.objects.filter(pk=rule.pk).update(hidden_count=F("hidden_count") + 1)
+        drift.state, drift.ignored_by_rule = Drift.State.IGNORED, rule
+        drift.ignored_by, drift.ignored_reason, drift.ignored_until = rule.owner, rule.reason, rule.expires_at
+    elif rule is None and drift.ignored_by_rule_id:
+        drift.state, drift.ignored_by_rule = Drift.State.OPEN, None
+        drift.ignored_by, drift.ignored_reason, drift.ignored_until = "", "", None
 
 
 def _state(drift: Drift, cause: Drift | None, now: datetime) -> str:
