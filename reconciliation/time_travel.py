@@ -58,6 +58,10 @@ class Sheet:
     def hidden(self) -> int:
         return self.total - len(self.lines)
 
+    @property
+    def differing_words(self) -> str:
+        return f"{self.differing} differ" if self.differing > 1 else f"{self.differing} differs"
+
 
 def sheets_of(local: Facts, broker: Facts, *, symbol: str = "", only_differences: bool = False) -> list[Sheet]:
     """Return positions, orders and fills, of one symbol or of all."""

@@ -10,6 +10,7 @@ urlpatterns = [
     path("drifts/<int:drift_id>/ignore/", views.ignore, name="ignore"),
     path("runs/", run_views.runs, name="runs"),
     path("runs/<int:run_id>/", run_views.run, name="run"),
+    path("runs/<int:run_id>/picture/", run_views.picture, name="picture"),
     path("fixes/<int:fix_id>/", views.fix, name="fix"),
     path("fixes/<int:fix_id>/undo/", views.undo, name="undo"),
 ]

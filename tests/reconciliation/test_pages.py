@@ -243,8 +243,9 @@ def test_runs_are_listed_filtered_and_exported(ops: Client, account: Account) ->
     assert "Run 1" in text or f"Run {run.pk}" in text
     assert "No runs match" in page(ops, "/reconciliation/runs/?state=in_sync")
     rows = csv_rows(ops, "/reconciliation/runs/?format=csv&sort=run")
-    assert rows[0].startswith("run,state,causes,consequences,trigger,requested_by")
-    assert rows[1].startswith(f"{run.pk},drift,1,1,demand,ops")
+    assert rows[0].startswith("run,state,causes,consequences,severity,opened,resolved,trigger,requested_by")
+    assert rows[1].startswith(f'{run.pk},drift,1,1,"1 critical, 1 high",2,0,demand,ops')
+    assert rows[2].startswith(f"{run.pk + 1},incomplete,,,,,,close,ops")
     assert len(rows) == 3
 
 
