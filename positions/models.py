@@ -148,6 +148,35 @@ class Position(models.Model):
         """How far the price has to go to the target, as a fraction of the last price; negative once it is beyond."""
         return self._distance(self.target, towards_loss=False)
 
+    @property
+    def initial_risk(self) -> Decimal | None:
+        """Dollars that all that was ever entered would have lost at the stop: what a result is measured by."""
+        risk: Decimal | None = None if self.risk_per_share is None else self.risk_per_share * self.entry_qty
+        return risk
+
+    @property
+    def r_multiple(self) -> Decimal | None:
+        """The result of a closed round trip in units of its initial risk: -1 is exactly the planned loss."""
+        if self.state != self.State.CLOSED or not self.initial_risk:
+            return None
+        multiple: Decimal = self.realized_pl / self.initial_risk
+        return multiple
+
+    @property
+    def realized_pl_fraction(self) -> Decimal | None:
+        """The result of a closed round trip as a fraction of what was entered: 0.05 is five percent."""
+        if self.state != self.State.CLOSED or not self.avg_entry_price or not self.entry_qty:
+            return None
+        fraction: Decimal = self.realized_pl / (self.avg_entry_price * self.entry_qty)
+        return fraction
+
+    @property
+    def held_seconds(self) -> int | None:
+        """How long a closed round trip lasted."""
+        if self.opened_at is None or self.closed_at is None:
+            return None
+        return int((self.closed_at - self.opened_at).total_seconds())
+
     def _distance(self, level: Decimal | None, *, towards_loss: bool) -> Decimal | None:
         if level is None or not self.last_price or not self.is_open:
             return None

@@ -1,9 +1,11 @@
 from django.urls import path
 
-from positions import views
+from positions import position_views, views
 
 app_name = "positions"
 urlpatterns = [
     path("", views.position_list, name="list"),
-    path("<int:position_id>/", views.position, name="position"),
+    path("<int:position_id>/", position_views.position, name="position"),
+    path("<int:position_id>/history/", position_views.history, name="history"),
+    path("<int:position_id>/what-if/", position_views.what_if, name="what_if"),
 ]

@@ -1,19 +1,14 @@
 from django.db.models import Count
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_GET
 
 from broker.models import Account
-from orders.account_choice import chosen_account, show_account
-from orders.models import Order
-from positions.ledger_lines import ledger_lines
+from orders.account_choice import chosen_account
 from positions.listing import STATUSES, TABLE, oldest_price, position_rows, totals
 from positions.models import Position
 from ui.htmx import render_page
 from ui.tables import wants_csv
-
-RECENT_ORDERS = 50
 
 
 @require_GET
@@ -30,23 +25,6 @@ def position_list(request: HttpRequest) -> HttpResponseBase:
         "status": request.GET.get("status", ""),
     }
     return render_page(request, "positions/position_list.html", "positions/_positions.html", context)
-
-
-@require_GET
-def position(request: HttpRequest, position_id: int) -> HttpResponse:
-    position = get_object_or_404(Position.objects.select_related("account"), pk=position_id)
-    show_account(request, position.account)
-    of_symbol = {"account": position.account, "symbol": position.symbol}
-    context = {
-        "position": position,
-        "ledger": ledger_lines(position),
-        "orders": Order.objects.filter(**of_symbol).defer("raw")[:RECENT_ORDERS],
-        "drifts": position.account.drifts.filter(state="open", symbol=position.symbol),
-        "round_trips": Position.objects.filter(account=position.account, symbol=position.symbol).exclude(
-            pk=position.pk
-        ),
-    }
-    return render_page(request, "positions/position.html", "positions/_position.html", context)
 
 
 def _tabs(account: Account) -> list[tuple[str, str, int]]:

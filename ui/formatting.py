@@ -54,6 +54,24 @@ def percent(value: Number) -> str:
     return text if text == UNKNOWN else f"{text} %"
 
 
+def fraction(value: Number) -> str:
+    """0.0825 → 8.25 %"""
+    number = number_of(value)
+    return UNKNOWN if number is None else percent(number * 100)
+
+
+def ratio(value: Number) -> str:
+    """2 → 2.00 : 1"""
+    text = money(value)
+    return text if text == UNKNOWN else f"{text} : 1"
+
+
+def multiple(value: Number) -> str:
+    """A result in units of the risk that was taken for it: 1.5 → +1.50 R"""
+    text = signed(value)
+    return text if text == UNKNOWN else f"{text} R"
+
+
 def dollars(value: Number) -> str:
     """-310 → −$310.00"""
     text = money(value)

@@ -35,7 +35,7 @@ def _lenient(spell: Callable[[Number], str]) -> Callable[[Any], str]:
     return filtered
 
 
-for _name in ("money", "price", "qty", "percent", "dollars"):
+for _name in ("money", "price", "qty", "percent", "dollars", "fraction", "ratio", "multiple"):
     register.filter(_name, _lenient(getattr(formatting, _name)))
 
 
