@@ -1,5 +1,6 @@
 """A person at a browser, and a line to the server that can be held up."""
 
+import shutil
 import time
 from collections.abc import Callable
 
@@ -8,6 +9,7 @@ from playwright.sync_api import Browser, Page, Request, Route, expect
 
 from tests.conftest import PASSWORD
 
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SIZES = {"light": (1440, 900), "dark": (1440, 900), "phone": (360, 740), "wide": (2560, 1200)}
 
 
