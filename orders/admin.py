@@ -15,6 +15,7 @@ else:
 
 
 class _ReadOnlyAdmin(_ModelAdmin):
+    actions = None
     show_full_result_count = False
 
     def has_add_permission(self, request: HttpRequest, *_: Any) -> bool:

@@ -1,7 +1,7 @@
 """Check a batch as a whole before anything of it is recorded: the file first, then Alpaca's view of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
@@ -14,7 +14,7 @@ from broker.types import BrokerAccount, BrokerAsset
 from orders.batch_file import content_digest, read_batch_file
 from orders.batch_line import Line, LineError
 from orders.models import Batch
-from orders.pretrade import AccountFacts, Facts, review
+from orders.pretrade import AccountFacts, Cost, Facts, review
 from orders.reference_price import needs_market_price
 
 #: Up to this many symbols are asked for one by one; above it one long list is the smaller cost.
@@ -31,6 +31,9 @@ class CheckedBatch:
     errors: tuple[LineError, ...] = ()
     warnings: tuple[str, ...] = ()
     notional: Decimal = Decimal(0)
+    #: By line number, what the order is reckoned to cost or bring; a line without a known price is left out.
+    costs: Mapping[int, Cost] = field(default_factory=dict)
+    duplicate_of: int | None = None
     digest: str = ""
 
     @property
@@ -55,7 +58,19 @@ def check_lines(
 ) -> CheckedBatch:
     """Check orders that code has made; what follows is the same as for a file."""
     digest = content_digest(lines)
-    judged = review(lines, _facts(account, lines, digest, now))
+    duplicate = Batch.objects.repeating(account.pk, digest, now).order_by("-created_at").first()
+    return _judge(account, lines, duplicate, name=name, source=source, digest=digest)
+
+
+def check_line_again(*, account: Account, line: Line) -> CheckedBatch:
+    """Check an order that is recorded already, before it is sent again: it is no duplicate of itself."""
+    return _judge(account, [line], None, name=f"line {line.number}", source="code", digest="")
+
+
+def _judge(
+    account: Account, lines: Sequence[Line], duplicate: Batch | None, *, name: str, source: str, digest: str
+) -> CheckedBatch:
+    judged = review(lines, _facts(account, lines, duplicate))
     return CheckedBatch(
         name=name,
         source=source,
@@ -63,14 +78,15 @@ def check_lines(
         errors=judged.errors,
         warnings=judged.warnings,
         notional=judged.notional,
+        costs=judged.costs,
+        duplicate_of=duplicate.pk if duplicate else None,
         digest=digest,
     )
 
 
-def _facts(account: Account, lines: Sequence[Line], digest: str, now: datetime) -> Facts:
+def _facts(account: Account, lines: Sequence[Line], duplicate: Batch | None) -> Facts:
     gateway = open_gateway(account)
     broker_account = gateway.get_account()
-    duplicate = Batch.objects.repeating(account.pk, digest, now).order_by("-created_at").first()
     account.refresh_from_db()
     assets = _assets(gateway, {line.symbol for line in lines})
     latest_prices, prices_unread = _latest_prices(gateway, lines, assets)

@@ -56,12 +56,14 @@ class Review:
     errors: tuple[LineError, ...]
     warnings: tuple[str, ...]
     notional: Decimal  # of all buys whose price is known
+    costs: Mapping[int, "Cost"]  # by line number
 
 
 @dataclass(slots=True)
 class _Findings:
     errors: list[LineError] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    costs: dict[int, "Cost"] = field(default_factory=dict)
 
     def refuse(self, line: Line | None, name: str, message: str) -> None:
         self.errors.append(LineError(line.number if line else None, name, message))
@@ -77,7 +79,7 @@ def review(lines: Sequence[Line], facts: Facts) -> Review:
     notional = _judge_dollars(tradable, facts, findings)
     _warn_of_both_sides(tradable, findings)
     _warn_of_market(facts, findings)
-    return Review(tuple(findings.errors), tuple(findings.warnings), notional)
+    return Review(tuple(findings.errors), tuple(findings.warnings), notional, findings.costs)
 
 
 def _judge_account(lines: Sequence[Line], facts: Facts, findings: _Findings) -> None:
@@ -173,7 +175,7 @@ def _judge_dollars(lines: Sequence[Line], facts: Facts, findings: _Findings) -> 
         if dollars is None:
             unpriced.append(line.symbol)
             continue
-        cost = _Cost(line, dollars, price)
+        cost = findings.costs[line.number] = Cost(line, dollars, price)
         if dollars > account.max_order_notional:
             message = f"expected an order of at most ${_money(account.max_order_notional)}, found {cost}"
             findings.refuse(line, cost.field, message)
@@ -195,7 +197,7 @@ def _dollars(line: Line, price: ReferencePrice | None) -> Decimal | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Cost:
+class Cost:
     line: Line
     dollars: Decimal
     price: ReferencePrice | None
@@ -216,9 +218,9 @@ class _Total:
 
     most: Decimal
     dollars: Decimal = ZERO
-    over: _Cost | None = None
+    over: Cost | None = None
 
-    def add(self, cost: _Cost, dollars: Decimal) -> None:
+    def add(self, cost: Cost, dollars: Decimal) -> None:
         self.dollars += dollars
         if self.over is None and self.dollars > self.most:
             self.over = cost

@@ -4,10 +4,18 @@ from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_GET
 
 from orders.account_choice import chosen_account, show_account
+from orders.fill_totals import totals_of
+from orders.life_line import life_line
 from orders.listing import TABLE, listed_orders, status_choices, submission_choices
 from orders.models import Order
+from orders.related import chain_of, group_of
+from orders.sending_again import reason_against
+from orders.wording import refused_now
 from ui.htmx import render_page
 from ui.tables import wants_csv
+
+#: So many rows of fills are shown; the totals are over all of them.
+FILLS_SHOWN = 500
 
 
 @require_GET
@@ -28,19 +36,16 @@ def order_list(request: HttpRequest) -> HttpResponseBase:
 def order(request: HttpRequest, order_id: int) -> HttpResponse:
     order = get_object_or_404(Order.objects.select_related("account", "batch"), pk=order_id)
     show_account(request, order.account)
+    fills = list(order.fills.in_ledger_order().defer("raw"))
+    executions = ((fill.qty, fill.price) for fill in fills)
     context = {
         "order": order,
-        "events": order.events.all(),
-        "fills": order.fills.in_ledger_order(),
-        "chain": _replace_chain(order),
+        "steps": life_line(order, order.events.all(), fills),
+        "fills": fills[:FILLS_SHOWN],
+        "totals": totals_of(executions, filled_qty=order.filled_qty, filled_avg_price=order.filled_avg_price),
+        "chain": chain_of(order),
+        "group": group_of(order),
+        "refused_now": refused_now(status=order.status, order_class=order.order_class, notional=order.notional),
+        "can_be_sent_again": not reason_against(order),
     }
     return render_page(request, "orders/order.html", "orders/_order.html", context)
-
-
-def _replace_chain(order: Order) -> list[Order]:
-    """The orders that this one replaces or is replaced by, next to it in the chain; those that we have."""
-    ids = [broker_order_id for broker_order_id in (order.replaces, order.replaced_by) if broker_order_id]
-    if not ids:
-        return []
-    chain = Order.objects.filter(account=order.account, broker_order_id__in=ids)
-    return list(chain.order_by("submitted_at", "id").defer("raw"))
