@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Cast
 from django.urls import reverse
 
 from broker.decimals import ExactDecimalField
@@ -163,6 +164,42 @@ class Order(models.Model):
                 fields=["account", "followed_at"],
                 condition=Q(submission_state="confirmed", is_booked=False),
                 name="order_to_follow",
+            ),
+            # The list: one for each column that it sorts by, each filter among them. The states that stand behind
+            # what goes with them spare a walk along the index the look at each row.
+            models.Index(fields=["account", "symbol", "recorded_at", "id"], name="order_by_symbol"),
+            models.Index(fields=["account", "side", "recorded_at", "id"], name="order_by_side"),
+            models.Index(fields=["account", "order_type", "recorded_at", "id"], name="order_by_type"),
+            models.Index(fields=["account", "submission_state", "recorded_at", "id"], name="order_by_state"),
+            models.Index(fields=["account", "status", "recorded_at", "id", "submission_state"], name="order_by_status"),
+            models.Index(fields=["account", "batch", "id"], name="order_by_batch"),
+            models.Index("account", Cast("qty", models.FloatField()), "id", name="order_by_qty"),
+            models.Index(
+                "account",
+                Cast("filled_qty", models.FloatField()),
+                "id",
+                "status",
+                "submission_state",
+                name="order_by_filled_qty",
+            ),
+            models.Index(
+                "account",
+                Cast("filled_avg_price", models.FloatField()),
+                "id",
+                "status",
+                "submission_state",
+                name="order_by_price",
+            ),
+            # The search by the beginning of an id. PostgreSQL wants to be told that beginnings are looked for.
+            models.Index(
+                fields=["account", "client_order_id"],
+                opclasses=["int8_ops", "varchar_pattern_ops"],
+                name="order_by_client_order_id",
+            ),
+            models.Index(
+                fields=["account", "broker_order_id"],
+                opclasses=["int8_ops", "varchar_pattern_ops"],
+                name="order_by_broker_order_id",
             ),
         )
 

@@ -4,18 +4,17 @@ A list declares a `Table` of `Column`s once. `Table.show` returns a `Listing` fo
 templates/partials/ (`_table_head.html`, `_pager.html`); `Table.csv` returns the same rows, all of them.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Generic, Literal, TypeVar
 
-from django.core.paginator import Page, Paginator
-from django.db.models import F, FloatField, QuerySet
-from django.db.models.functions import Cast
+from django.db.models import Expression, QuerySet
 from django.http import QueryDict, StreamingHttpResponse
 
 from ui.csv_export import csv_response
+from ui.paging import Details, Found, Order, Slice, page_of_rows, page_of_values
 
 Row = TypeVar("Row")
 PAGE_SIZE = 50
@@ -23,17 +22,24 @@ PAGE_SIZE = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column(Generic[Row]):
-    """One column. `name` is its field name in the address and in CSV; an empty `label` keeps it out of the page."""
+    """One column. `name` is its field name in the address and in CSV; an empty `label` keeps it out of the page.
+
+    The first column of a table names the row and is always shown.
+    """
 
     name: str
     label: str = ""
     value: Callable[[Row], Any]
     kind: Literal["text", "number", "time"] = "text"
-    #: The database column to sort by, for lists that the database sorts. "" there: cannot be sorted by.
-    sort_field: str = ""
+    #: What the database sorts by, for lists that it sorts. "" there: cannot be sorted by.
+    sort_field: str | Expression = ""
+    #: Database columns that order rows which are equal in this one, before the primary key does.
+    then: tuple[str, ...] = ()
     #: An exact decimal is text on SQLite: it is cast for sorting, which is the only thing a float is good for.
     is_decimal: bool = False
     about: str = ""
+    #: Shown to whoever chooses it.
+    is_extra: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,38 +62,87 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """One line of the column chooser."""
+
+    name: str
+    label: str
+    is_shown: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Listing(Generic[Row]):
     """One page of a list, with everything around it."""
 
     params: QueryDict
     headers: list[Header]
-    page: "Page[Row]"
+    page: Slice[Row]
     is_filtered: bool
     unfiltered_href: str
+    #: Every column that the page can show, except for the first, which it always shows.
+    choices: list[Choice]
+    #: Which columns the page shows, for the cells of the template: {% if listing.shows.qty %}.
+    shows: dict[str, bool]
 
     @property
     def rows(self) -> Sequence[Row]:
-        return list(self.page)
+        return self.page.rows
 
     @property
     def total(self) -> int:
-        return self.page.paginator.count
+        return self.page.total
 
     @property
     def range(self) -> str:
-        return f"{self.page.start_index():,}–{self.page.end_index():,} of {self.total:,}" if self.total else "0"
+        if not self.total:
+            return "0"
+        total = f"more than {self.total:,}" if self.page.is_more else f"{self.total:,}"
+        return f"{self.page.start_index:,}–{self.page.end_index:,} of {total}"
+
+    @property
+    def is_beyond(self) -> bool:
+        """This is the last page that can be turned to, and there are more rows."""
+        return self.page.is_more and self.page.number == self.page.last_number
+
+    @property
+    def width(self) -> int:
+        return len(self.headers)
+
+    @property
+    def is_chosen(self) -> bool:
+        """The columns are not the usual ones."""
+        return any(self.params.getlist("columns"))
+
+    @property
+    def usual_columns_href(self) -> str:
+        return _href(self.params, columns=None)
+
+    @property
+    def kept(self) -> list[tuple[str, str]]:
+        """What a form that chooses columns has to send along."""
+        left_out = {"columns", "page", "format"}
+        return [(name, value) for name, values in self.params.lists() if name not in left_out for value in values]
 
     @property
     def csv_href(self) -> str:
-        return _href(self.params, format="csv", page=None)
+        return _href(self.params, format="csv", page=None, columns=None)
+
+    @property
+    def first_href(self) -> str:
+        return _href(self.params, page=None) if self.page.number > 2 else ""
 
     @property
     def previous_href(self) -> str:
-        return _href(self.params, page=self.page.previous_page_number()) if self.page.has_previous() else ""
+        return _href(self.params, page=self.page.number - 1) if self.page.number > 1 else ""
 
     @property
     def next_href(self) -> str:
-        return _href(self.params, page=self.page.next_page_number()) if self.page.has_next() else ""
+        return _href(self.params, page=self.page.number + 1) if self.page.number < self.page.last_number else ""
+
+    @property
+    def last_href(self) -> str:
+        is_near = self.page.number >= self.page.last_number - 1
+        return "" if is_near or self.page.is_more else _href(self.params, page=self.page.last_number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +151,12 @@ class Table(Generic[Row]):
     default_sort: str
     #: False: the rows are a list of values, sorted in Python, exactly. True: a QuerySet, sorted by the database.
     in_database: bool
+    #: From the query of all rows of this kind, makes the one that reads what a line shows; else the list's own does.
+    details: Details | None = None
+    #: Makes the lines of the list from what the database gave, where they are not the same.
+    lines: Callable[[list[Any]], list[Row]] | None = None
     #: Query-string names that only arrange or select the view and are no filters.
-    not_filters: frozenset[str] = frozenset({"sort", "page", "format", "account"})
+    not_filters: frozenset[str] = frozenset({"sort", "page", "format", "account", "columns"})
 
     def sort_of(self, params: QueryDict) -> Sort:
         """Read ?sort=name or ?sort=-name; a word that means nothing here gives the default."""
@@ -106,25 +165,53 @@ class Table(Generic[Row]):
         text = asked if asked.removeprefix("-") in sortable else self.default_sort
         return Sort(text.removeprefix("-"), text.startswith("-"))
 
-    def ordered(self, rows: Any, sort: Sort) -> Any:
-        column = next(column for column in self.columns if column.name == sort.name)
-        if self.in_database:
-            return _in_database(rows, column, sort)
-        return _in_python(rows, column, sort)
+    def shows(self, params: QueryDict) -> dict[str, bool]:
+        """Read ?columns=a,b or ?columns=a&columns=b; without one that we have, the usual columns are shown."""
+        asked = {name.strip() for text in params.getlist("columns") for name in text.split(",")}
+        choosable = [column for column in self.columns if column.label]
+        chosen = {column.name for column in choosable if column.name in asked}
+        if not chosen:
+            chosen = {column.name for column in choosable if not column.is_extra}
+        return {column.name: number == 0 or column.name in chosen for number, column in enumerate(choosable)}
 
     def show(self, rows: Any, params: QueryDict, *, page_size: int = PAGE_SIZE) -> Listing[Row]:
-        sort = self.sort_of(params)
-        page = Paginator(self.ordered(rows, sort), page_size).get_page(params.get("page"))
-        headers = [self._header(column, sort, params) for column in self.columns if column.label]
+        sort, shows = self.sort_of(params), self.shows(params)
         filters = {name: value for name, value in params.items() if name not in self.not_filters and value}
-        unfiltered = _href(params, page=None, **dict.fromkeys(filters))
-        return Listing(params, headers, page, bool(filters), unfiltered)
+        return Listing(
+            params=params,
+            headers=[self._header(column, sort, params) for column in self.columns if shows.get(column.name)],
+            page=self._page(rows, sort, params.get("page"), page_size, is_filtered=bool(filters)),
+            is_filtered=bool(filters),
+            unfiltered_href=_href(params, page=None, **dict.fromkeys(filters)),
+            choices=[Choice(c.name, c.label, shows[c.name]) for c in self.columns if c.label][1:],
+            shows=shows,
+        )
+
+    def _page(self, rows: Any, sort: Sort, asked: str | None, size: int, *, is_filtered: bool) -> Slice[Row]:
+        column = self._column(sort)
+        if not self.in_database:
+            return page_of_values(_in_python(rows, column, sort), asked, size)
+        page = page_of_rows(
+            rows, _order(column, sort), asked=asked, size=size, is_filtered=is_filtered, details=self.details
+        )
+        return replace(page, rows=self.lines(list(page.rows))) if self.lines else page
 
     def csv(self, name: str, rows: Any, params: QueryDict) -> StreamingHttpResponse:
-        ordered = self.ordered(rows, self.sort_of(params))
-        if isinstance(ordered, QuerySet):
-            ordered = ordered.iterator(chunk_size=1000)
-        return csv_response(name, [(column.name, column.value) for column in self.columns], ordered)
+        sort = self.sort_of(params)
+        fields = [(column.name, column.value) for column in self.columns]
+        if not self.in_database:
+            return csv_response(name, fields, _in_python(rows, self._column(sort), sort))
+        found: QuerySet[Any] = rows.rows if isinstance(rows, Found) else rows
+        detailed = self.details(found) if self.details else found
+        ordered = detailed.order_by(*_order(self._column(sort), sort).terms(found))
+        return csv_response(name, fields, self._streamed(ordered))
+
+    def _streamed(self, rows: "QuerySet[Any]") -> Iterator[Row]:
+        for row in rows.iterator(chunk_size=1000):
+            yield from self.lines([row]) if self.lines else (row,)
+
+    def _column(self, sort: Sort) -> Column[Row]:
+        return next(column for column in self.columns if column.name == sort.name)
 
     def _is_sortable(self, column: Column[Row]) -> bool:
         return bool(column.sort_field) if self.in_database else True
@@ -144,10 +231,8 @@ def wants_csv(params: QueryDict) -> bool:
     return params.get("format") == "csv"
 
 
-def _in_database(rows: "QuerySet[Any]", column: Column[Any], sort: Sort) -> "QuerySet[Any]":
-    key = Cast(column.sort_field, FloatField()) if column.is_decimal else F(column.sort_field)
-    order = key.desc(nulls_last=True) if sort.is_descending else key.asc(nulls_last=True)
-    return rows.order_by(order, "-pk" if sort.is_descending else "pk")
+def _order(column: Column[Any], sort: Sort) -> Order:
+    return Order(by=column.sort_field, is_decimal=column.is_decimal, then=column.then, is_descending=sort.is_descending)
 
 
 def _in_python(rows: Iterable[Row], column: Column[Row], sort: Sort) -> list[Row]:

@@ -51,7 +51,9 @@ def test_logged_out_people_are_sent_to_the_log_in(client, db):
         ("symbol=F", []),
         ("batch=abc", []),
         ("batch=99999999999999999999999", []),
+        ("q=find", ["MSFT"]),
         ("q=find-me", ["MSFT"]),
+        ("q=nd-me", []),
         ("q=aapl", ["AAPL"]),
         ("sort=qty", ["MSFT", "FTNT", "TSLA", "AAPL"]),
         ("sort=-qty", ["AAPL", "TSLA", "FTNT", "MSFT"]),
@@ -61,7 +63,7 @@ def test_logged_out_people_are_sent_to_the_log_in(client, db):
 def test_filters_and_sorting_by_the_query_string_are_the_same_in_page_and_csv(reader, query, symbols):
     make_order(symbol="FTNT", side="sell", qty="9", status="filled", recorded_at=minutes(1))
     make_order(symbol="AAPL", qty="1000", submission_state="unconfirmed", recorded_at=minutes(2))
-    make_order(symbol="MSFT", qty="0.5", client_order_id="please-find-me", recorded_at=minutes(3))
+    make_order(symbol="MSFT", qty="0.5", client_order_id="ts-find-me", recorded_at=minutes(3))
     make_order(symbol="TSLA", qty="20", status="weird_new", recorded_at=minutes(4))
     page = reader.get(f"/orders/?{query}")
     assert [order.symbol for order in page.context["listing"].rows] == symbols
