@@ -7,6 +7,9 @@ from django.db import models
 from django.http import HttpRequest
 
 from reconciliation.models import Drift, Fix, ReadingCursor, Run
+from reconciliation.policy_admin import BackfillPolicyAdmin, IgnoreRuleAdmin
+
+__all__ = ["BackfillPolicyAdmin", "DriftAdmin", "FixAdmin", "IgnoreRuleAdmin", "ReadingCursorAdmin", "RunAdmin"]
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[models.Model]
@@ -15,6 +18,7 @@ else:
 
 
 class _ReadOnlyAdmin(_ModelAdmin):
+    actions = None
     show_full_result_count = False
     list_select_related = ("account",)
 

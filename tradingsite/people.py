@@ -25,13 +25,23 @@ _ADMIN_MAY = (
     "positions.change_riskparameters",
     "broker.change_account",
     "broker.import_history",
-    *(f"auth.{act}_{model}" for model in ("user", "group") for act in ("view", "add", "change", "delete")),
+    *(f"reconciliation.{act}_backfillpolicy" for act in ("add", "change", "delete")),
+    "reconciliation.add_ignorerule",
+    "reconciliation.change_ignorerule",
+    "auth.view_user",
+    "auth.add_user",
+    "auth.change_user",
+    "auth.view_group",
+    *(f"django_q.view_{model}" for model in ("schedule", "success", "failure", "ormq")),
+    "django_q.change_schedule",
 )
+# An admin who may edit groups can give themselves anything; and a name in the journal must stay somebody's.
+_ADMIN_MAY_NOT = ("auth.delete_user", "auth.add_group", "auth.change_group", "auth.delete_group")
 
 
 @transaction.atomic
 def ensure_groups() -> dict[str, Group]:
-    """Make the groups and give each its permissions; what an admin added to them stays."""
+    """Make the groups and give each its permissions; what was added to them by hand stays."""
     views = list(Permission.objects.filter(content_type__app_label__in=_OUR_APPS, codename__startswith="view_"))
     ops = _named(_OPS_MAY)
     permissions = {TRADER: views, OPS: [*views, *ops], ADMIN: [*views, *ops, *_named(_ADMIN_MAY)]}
@@ -39,6 +49,7 @@ def ensure_groups() -> dict[str, Group]:
     for name, wanted in permissions.items():
         groups[name], _created = Group.objects.get_or_create(name=name)
         groups[name].permissions.add(*wanted)
+    groups[ADMIN].permissions.remove(*_named(_ADMIN_MAY_NOT))  # an earlier version gave them
     return groups
 
 

@@ -22,7 +22,8 @@ RULES = {
     "positions.add_riskparameters",
     "broker.change_account",
     "auth.add_user",
-    "auth.change_group",
+    "reconciliation.add_backfillpolicy",
+    "reconciliation.change_ignorerule",
 }
 
 
@@ -41,6 +42,7 @@ def test_ops_act_and_admins_also_rule(people: SimpleNamespace) -> None:
     assert people.ops.has_perms(ACTS)
     assert not any(people.ops.has_perm(name) for name in RULES)
     assert people.admin.has_perms(ACTS | RULES)
+    assert not people.admin.has_perm("auth.change_group")
     assert (people.trader.is_staff, people.ops.is_staff, people.admin.is_staff) == (False, False, True)
 
 
