@@ -6,15 +6,27 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.db.models import Count, Q, QuerySet
+from django.conf import settings
+from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
+from django_q.models import Schedule
 
 from broker.models import Account, AccountSnapshot
 from orders.lifecycle import SETTLED
 from orders.models import Batch, Order
 from positions.models import Position
-from reconciliation.models import Drift
-from reconciliation.presentation import gravest, rank
+from reconciliation.models import Drift, Run
+from reconciliation.presentation import SEVERITIES, gravest, rank
 from ui.formatting import NEW_YORK, share
+
+#: A check that is this late does not wait for its turn: nobody makes it.
+OVERDUE_AFTER = timedelta(minutes=5)
+#: How many positions are named as the closest to their stops.
+NEAREST = 5
+#: What the figures of the overview need of a position.
+POSITION_FIELDS = (
+    "symbol", "state", "side", "qty", "cost_basis", "last_price", "avg_entry_price", "stop_loss", "target",
+    "total_risk", "is_estimated",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +57,8 @@ class Held:
     without_risk: int
     without_price: int
     estimated: int
+    beyond_stop: list[Position]
+    nearest: list[Position]  # to their stops, the nearest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +92,7 @@ def held_in(positions: Iterable[Position], equity: Decimal | None) -> Held:
     profits = [position.unrealized_pl for position in held if position.unrealized_pl is not None]
     risks = [position.total_risk for position in held if position.total_risk is not None]
     total_risk = sum(risks, Decimal(0))
+    by_distance = sorted((p for p in held if p.stop_distance is not None), key=lambda p: p.stop_distance or Decimal(0))
     return Held(
         open_count=len(held),
         pending_count=len(rows) - len(held),
@@ -89,6 +104,8 @@ def held_in(positions: Iterable[Position], equity: Decimal | None) -> Held:
         without_risk=len(held) - len(risks),
         without_price=len(held) - len(profits),
         estimated=sum(position.is_estimated for position in held),
+        beyond_stop=[position for position in by_distance if (position.stop_distance or 0) <= 0],
+        nearest=by_distance[:NEAREST],
     )
 
 
@@ -108,6 +125,49 @@ def drift_groups(account: Account) -> list[DriftGroup]:
         DriftGroup(severity, len(amounts), sum((a for a in amounts if a is not None), Decimal(0)), amounts.count(None))
         for severity, amounts in sorted(dollars.items(), key=lambda group: rank(group[0]))
     ]
+
+
+def gravest_drifts(account: Account, count: int) -> list[Drift]:
+    """The open causes to look at first: the gravest, and of those the ones that were seen last."""
+    order = Case(
+        *(When(severity=severity, then=Value(place)) for place, severity in enumerate(SEVERITIES)),
+        default=Value(len(SEVERITIES)),
+        output_field=IntegerField(),
+    )
+    return list(Drift.objects.filter(account=account).open().roots().order_by(order, "-last_seen_at", "id")[:count])
+
+
+@dataclass(frozen=True, slots=True)
+class NextCheck:
+    """When the record is compared with Alpaca again, and why then. `at` is None while a check is under way."""
+
+    at: datetime | None
+    why: str
+    is_overdue: bool = False
+
+
+def next_check(account: Account, now: datetime) -> NextCheck | None:
+    """Return the next reconciliation that is already arranged; None if there is none."""
+    waiting = (
+        Run.objects.filter(account=account, state__in=[Run.State.QUEUED, Run.State.RUNNING]).order_by("id").first()
+    )
+    if waiting is not None:
+        return NextCheck(None, waiting.get_trigger_display().lower())
+    found = []
+    batch = (
+        Batch.objects.filter(account=account, reconciled_at__isnull=True, finished_at__isnull=False)
+        .order_by("finished_at")
+        .first()
+    )
+    if batch is not None:
+        found.append((batch.finished_at + timedelta(seconds=settings.SETTLING_DELAY_SECONDS), f"after {batch.name}"))
+    schedule = Schedule.objects.filter(func="reconciliation.tasks.reconcile_at_close").order_by("next_run").first()
+    if schedule is not None:
+        found.append((schedule.next_run, "at the close"))
+    if not found:
+        return None
+    at, why = min(found)
+    return NextCheck(at, why, is_overdue=now - at > OVERDUE_AFTER)
 
 
 def batches_of_today(account: Account, now: datetime) -> "QuerySet[Batch]":

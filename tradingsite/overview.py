@@ -1,0 +1,48 @@
+"""The first page: where do I stand, what is at risk, is any of it wrong?"""
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+
+from orders.account_choice import chosen_account
+from positions.models import Position
+from reconciliation.models import Fix
+from tradingsite import vital_signs
+from tradingsite.concerns import concerns
+from tradingsite.standing import (
+    POSITION_FIELDS,
+    batches_of_today,
+    drift_groups,
+    gravest_drifts,
+    has_history,
+    held_in,
+    money_of,
+    next_check,
+)
+from ui.htmx import render_page
+
+SHOWN_DRIFTS = 6
+
+
+@require_GET
+def overview(request: HttpRequest) -> HttpResponse:
+    account, now = chosen_account(request), timezone.now()
+    money = money_of(account.snapshots.order_by("-read_at").first())
+    groups = drift_groups(account)
+    positions = Position.objects.filter(account=account).not_closed().only("account_id", *POSITION_FIELDS)
+    held = held_in(positions, money.equity if money else None)
+    context = {
+        "money": money,
+        "held": held,
+        "concerns": concerns(account, held),
+        "drifts": gravest_drifts(account, SHOWN_DRIFTS) if groups else [],
+        "drift_count": sum(group.count for group in groups),
+        "drift_groups": groups,
+        "proposed_fixes": Fix.objects.filter(account=account).proposed().count(),
+        "next_check": next_check(account, now),
+        "batches": batches_of_today(account, now),
+        "signs": vital_signs.signs_of_life(now),
+        "queue": vital_signs.read_queue(now),
+        "is_empty": money is None and not has_history(account),
+    }
+    return render_page(request, "overview/overview.html", "overview/_overview.html", context)
