@@ -167,7 +167,10 @@ class Order(models.Model):
             ),
             # The list: one for each column that it sorts by, each filter among them. The states that stand behind
             # what goes with them spare a walk along the index the look at each row.
-            models.Index(fields=["account", "symbol", "recorded_at", "id"], name="order_by_symbol"),
+            models.Index(
+                fields=["account", "symbol", "recorded_at", "id", "status", "submission_state"],
+                name="order_by_symbol",
+            ),
             models.Index(fields=["account", "side", "recorded_at", "id"], name="order_by_side"),
             models.Index(fields=["account", "order_type", "recorded_at", "id"], name="order_by_type"),
             models.Index(fields=["account", "submission_state", "recorded_at", "id"], name="order_by_state"),

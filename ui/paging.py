@@ -4,8 +4,9 @@
 sorted here, exactly; of many, the index that has them in order is walked, from the nearer end. 3. Load those rows.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import FieldDoesNotExist
@@ -19,10 +20,8 @@ Details = Callable[["QuerySet[Any]"], "QuerySet[Any]"]
 
 #: Up to so many rows are sorted here, however they were found.
 MOST_SORTED = 1_000
-#: What filters leave is counted no further: whoever gets more of it filters again.
+#: Rows are counted no further: beyond it, a list says that there are more.
 MOST_COUNTED = 10_000
-#: Without a filter an index is counted, which is fast; even so it has an end.
-MOST_COUNTED_UNFILTERED = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +33,7 @@ class Slice(Generic[Row]):
     size: int
     total: int
     is_more: bool = False
+    has_next: bool = False
 
     @property
     def start_index(self) -> int:
@@ -42,10 +42,6 @@ class Slice(Generic[Row]):
     @property
     def end_index(self) -> int:
         return (self.number - 1) * self.size + len(self.rows)
-
-    @property
-    def last_number(self) -> int:
-        return max(-(-self.total // self.size), 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,32 +114,42 @@ class Begins(StartsWith):
 
 
 def page_of_values(rows: Sequence[Row], asked: str | None, size: int) -> Slice[Row]:
-    whole: Slice[Row] = Slice((), 1, size, len(rows))
-    number = _number(asked, whole.last_number)
-    return Slice(rows[(number - 1) * size : number * size], number, size, len(rows))
+    number = _number(asked, last=_pages(len(rows), size))
+    has_next = number * size < len(rows)
+    return Slice(rows[(number - 1) * size : number * size], number, size, len(rows), has_next=has_next)
 
 
 def page_of_rows(
-    found: "QuerySet[Any] | Found[Any]",
-    order: Order,
-    *,
-    asked: str | None,
-    size: int,
-    is_filtered: bool,
-    details: "Details | None" = None,
+    found: "QuerySet[Any] | Found[Any]", order: Order, *, asked: str | None, size: int, details: "Details | None" = None
 ) -> Slice[Any]:
     """Return page `asked`. `details` makes the query of the page's rows from that of all rows of their kind."""
     whole = found if isinstance(found, Found) else Found(found, (found,))
-    most = MOST_COUNTED if is_filtered else MOST_COUNTED_UNFILTERED
-    counted = _united(whole, "pk")[: most + 1].count()
-    total = min(counted, most)
-    number = _number(asked, Slice((), 1, size, total).last_number)
-    start, stop = (number - 1) * size, min(number * size, total)
-    if counted <= MOST_SORTED:
-        ids = order.arrange(_united(whole, order.by, *order.then, "pk"))[start:stop]
+    # What was looked for by several things at once is often not all in one index.
+    most = MOST_COUNTED if len(whole.parts) == 1 else MOST_SORTED
+    total = _united(whole, "pk")[: most + 1].count()
+    is_more = total > most
+    if total <= MOST_SORTED:
+        number = _number(asked, last=_pages(total, size))
+        ids = order.arrange(_united(whole, order.by, *order.then, "pk"))[(number - 1) * size :]
+    elif is_more:
+        number, ids = _page_of_many(whole.rows, order, asked, size)
     else:
-        ids = _walk(whole.rows, order, start, stop, total if counted <= most else None)
-    return Slice(_load(whole.rows, ids, details), number, size, total, counted > most)
+        number = _number(asked, last=_pages(total, size))
+        ids = _walk(whole.rows, order, number, size, total)
+    rows = _load(whole.rows, ids[:size], details)
+    page: Slice[Any] = Slice(rows, number, size, min(total, most), is_more, len(ids) > size)
+    # Whoever sees the end knows how many there are.
+    return replace(page, total=page.end_index, is_more=False) if is_more and not page.has_next else page
+
+
+def _page_of_many(rows: "QuerySet[Any]", order: Order, asked: str | None, size: int) -> tuple[int, list[Any]]:
+    number = _number(asked, last=sys.maxsize // size)
+    ids = _walk(rows, order, number, size)
+    if not ids:  # somebody asks for a page that is not there: now all have to be counted
+        total = rows.count()
+        number = _pages(total, size)
+        ids = _walk(rows, order, number, size, total)
+    return number, ids
 
 
 def _united(found: "Found[Any]", *fields: str | Expression) -> "QuerySet[Any, Any]":
@@ -151,11 +157,13 @@ def _united(found: "Found[Any]", *fields: str | Expression) -> "QuerySet[Any, An
     return parts[0].union(*parts[1:], all=True) if len(parts) > 1 else parts[0]
 
 
-def _walk(rows: "QuerySet[Any]", order: Order, start: int, stop: int, total: int | None) -> list[Any]:
+def _walk(rows: "QuerySet[Any]", order: Order, number: int, size: int, total: int | None = None) -> list[Any]:
+    """Return the ids of a page and of the row after it, if there is one; from the end where that is nearer."""
     ordered = rows.order_by(*order.terms(rows))
+    start, stop = (number - 1) * size, number * size + 1
     if total is None or start <= total // 2:
         return list(ordered.values_list("pk", flat=True)[start:stop])
-    from_the_end = ordered.reverse().values_list("pk", flat=True)[total - stop : total - start]
+    from_the_end = ordered.reverse().values_list("pk", flat=True)[max(total - stop, 0) : total - start]
     return list(from_the_end)[::-1]
 
 
@@ -166,7 +174,11 @@ def _load(rows: "QuerySet[Any]", ids: list[Any], details: "Details | None") -> l
     return [by_id[pk] for pk in ids if pk in by_id]
 
 
-def _number(asked: str | None, last: int) -> int:
+def _pages(total: int, size: int) -> int:
+    return max(-(-total // size), 1)
+
+
+def _number(asked: str | None, *, last: int) -> int:
     """The page that was asked for; the first for what is no number, the last for what is beyond it."""
     try:
         number = int(asked or 1)

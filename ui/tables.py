@@ -100,11 +100,6 @@ class Listing(Generic[Row]):
         return f"{self.page.start_index:,}–{self.page.end_index:,} of {total}"
 
     @property
-    def is_beyond(self) -> bool:
-        """This is the last page that can be turned to, and there are more rows."""
-        return self.page.is_more and self.page.number == self.page.last_number
-
-    @property
     def width(self) -> int:
         return len(self.headers)
 
@@ -137,12 +132,7 @@ class Listing(Generic[Row]):
 
     @property
     def next_href(self) -> str:
-        return _href(self.params, page=self.page.number + 1) if self.page.number < self.page.last_number else ""
-
-    @property
-    def last_href(self) -> str:
-        is_near = self.page.number >= self.page.last_number - 1
-        return "" if is_near or self.page.is_more else _href(self.params, page=self.page.last_number)
+        return _href(self.params, page=self.page.number + 1) if self.page.has_next else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,20 +170,18 @@ class Table(Generic[Row]):
         return Listing(
             params=params,
             headers=[self._header(column, sort, params) for column in self.columns if shows.get(column.name)],
-            page=self._page(rows, sort, params.get("page"), page_size, is_filtered=bool(filters)),
+            page=self._page(rows, sort, params.get("page"), page_size),
             is_filtered=bool(filters),
             unfiltered_href=_href(params, page=None, **dict.fromkeys(filters)),
             choices=[Choice(c.name, c.label, shows[c.name]) for c in self.columns if c.label][1:],
             shows=shows,
         )
 
-    def _page(self, rows: Any, sort: Sort, asked: str | None, size: int, *, is_filtered: bool) -> Slice[Row]:
+    def _page(self, rows: Any, sort: Sort, asked: str | None, size: int) -> Slice[Row]:
         column = self._column(sort)
         if not self.in_database:
             return page_of_values(_in_python(rows, column, sort), asked, size)
-        page = page_of_rows(
-            rows, _order(column, sort), asked=asked, size=size, is_filtered=is_filtered, details=self.details
-        )
+        page = page_of_rows(rows, _order(column, sort), asked=asked, size=size, details=self.details)
         return replace(page, rows=self.lines(list(page.rows))) if self.lines else page
 
     def csv(self, name: str, rows: Any, params: QueryDict) -> StreamingHttpResponse:
