@@ -26,7 +26,12 @@ class Cluster:
         self.marks = 0
 
     def main(self) -> psutil.Process | None:
-        mains = [child for child in psutil.Process(self.parent.pid).children() if is_alive(child.pid)]
+        """The program of the cluster, as soon as it runs: the worker forks others for a moment when it starts."""
+        try:
+            children = psutil.Process(self.parent.pid).children()
+            mains = [child for child in children if is_alive(child.pid) and "qcluster" in child.cmdline()]
+        except psutil.NoSuchProcess:  # somebody died while we looked
+            return None
         return mains[0] if mains else None
 
     def roles(self) -> dict[str, int] | None:
