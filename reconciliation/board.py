@@ -16,6 +16,7 @@ from django_q.models import Schedule
 from broker.models import Account
 from reconciliation.models import Drift, Fix, Run
 from reconciliation.presentation import SEVERITIES, Cause, cause_of, gravest, rank, total
+from reconciliation.progress_estimate import Estimate, estimate_run, is_late, left_words, seconds_left
 from work.heartbeat import last_beat
 
 CAUSES_PER_PAGE = 25
@@ -48,6 +49,20 @@ class RunProgress:
     step: int
     steps: int
     words: str
+    estimate: Estimate | None
+
+    @property
+    def value(self) -> int:
+        """Rows where their number can be estimated, else steps."""
+        return self.estimate.rows if self._by_rows and self.estimate else self.step
+
+    @property
+    def most(self) -> int:
+        return (self._by_rows and self.estimate and self.estimate.expected_rows) or self.steps
+
+    @property
+    def _by_rows(self) -> bool:
+        return self.estimate is not None and bool(self.estimate.expected_rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +72,13 @@ class RepairProgress:
     approved: int
     applied: int
     ended: int
+    took: float | None
+    elapsed: float
+
+    @property
+    def left(self) -> str:
+        """By the last repair that was verified: most of the time goes into reading, however many they are."""
+        return left_words(seconds_left(self.took, self.elapsed), is_late=is_late(self.took, self.elapsed))
 
     @property
     def count(self) -> int:
@@ -92,7 +114,7 @@ class Board:
         """The run that is queued or being made, if any."""
         waiting = Run.objects.filter(account=self.account, state__in=[Run.State.QUEUED, Run.State.RUNNING])
         run = waiting.order_by("-state", "pk").first()  # "running" before "queued"
-        return progress_of(run) if run else None
+        return progress_of(run, self.now) if run else None
 
     @cached_property
     def next_run_at(self) -> datetime | None:
@@ -192,7 +214,18 @@ class Board:
         since = min(fix.approved_at for fix in under_way if fix.approved_at)
         story = [fix.state for fix in self.repairs if fix.approved_at and fix.approved_at >= since]
         approved, applied = story.count(Fix.State.APPROVED), story.count(Fix.State.APPLIED)
-        return RepairProgress(approved=approved, applied=applied, ended=len(story) - approved - applied)
+        return RepairProgress(
+            approved=approved,
+            applied=applied,
+            ended=len(story) - approved - applied,
+            took=self._last_repair_took,
+            elapsed=(self.now - since).total_seconds(),
+        )
+
+    @property
+    def _last_repair_took(self) -> float | None:
+        spans = [(fix.verified_at, fix.approved_at) for fix in self.repairs if fix.verified_at and fix.approved_at]
+        return max(spans)[0].timestamp() - max(spans)[1].timestamp() if spans else None
 
     @property
     def verified_count(self) -> int:
@@ -203,7 +236,7 @@ class Board:
         return self.progress is not None or self.repair_progress is not None
 
 
-def progress_of(run: Run) -> RunProgress:
+def progress_of(run: Run, now: datetime) -> RunProgress:
     name = run.progress.get("step", "")
     step = STEPS.index(name) + 1 if name in STEPS else 0
     if run.state == Run.State.QUEUED:
@@ -212,7 +245,21 @@ def progress_of(run: Run) -> RunProgress:
         words = f"Reads {name.replace('_', ' ')}: {run.progress.get(name, 0):,} so far"
     else:
         words = "Reads Alpaca"
-    return RunProgress(run=run, step=step, steps=len(STEPS), words=words)
+    estimate = estimate_of(run, now) if run.state == Run.State.RUNNING and run.started_at else None
+    return RunProgress(run=run, step=step, steps=len(STEPS), words=words, estimate=estimate)
+
+
+def estimate_of(run: Run, now: datetime) -> Estimate:
+    """What is left by the last run that read everything and the same: all history, or since the cursor."""
+    complete = Run.objects.filter(
+        account=run.account_id, is_full=run.is_full, state__in=[Run.State.IN_SYNC, Run.State.DRIFT]
+    )
+    last = complete.exclude(started_at=None).exclude(finished_at=None).order_by("-pk").first()
+    took = (last.finished_at - last.started_at).total_seconds() if last else None  # type: ignore[operator]  # both are set
+    counts = last.completeness if last else {}
+    expected = {name: counts[name].get("rows", 0) for name in STEPS if isinstance(counts.get(name), dict)}
+    elapsed = (now - run.started_at).total_seconds() if run.started_at else 0.0
+    return estimate_run(run.progress, expected=expected, took=took, elapsed=elapsed)
 
 
 def proposed_fixes(account: Account) -> "list[Fix]":

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import Prefetch, Q
 from django.http import QueryDict
+from django.utils import timezone
 
 from reconciliation.board import progress_of
 from reconciliation.listing import seconds_of
@@ -60,7 +61,7 @@ def run_context(run: Run) -> dict[str, Any]:
     return {
         "run": run,
         "is_over": is_over,
-        "progress": None if is_over else progress_of(run),
+        "progress": None if is_over else progress_of(run, timezone.now()),
         "seconds": seconds_of(run),
         "readings": _readings(run),
         "window": _window(run),
