@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from audit.changes import changes
 from audit.journal import record
 from audit.models import AuditEntry
 from tests.factories import NOW, make_account
@@ -27,11 +28,39 @@ def write(**fields):
     return record(**{"at": NOW, "actor": "ops", "action": "fix.applied", "summary": "Booked a fill", **fields})
 
 
-def test_entries_show_who_what_when_why_before_and_after(reader):
-    write(reason="Alpaca has it", before={"qty": "58"}, after={"qty": "0"}, account="sim")
+def test_entries_show_who_what_when_and_why(reader):
+    entry = write(reason="Alpaca has it", before={"qty": "58"}, after={"qty": "0"}, account="sim")
     text = reader.get("/audit/").content.decode()
-    for words in ("ops", "fix.applied", "Booked a fill", "Alpaca has it", "&quot;58&quot;", "2025-11-07 09:30:00 ET"):
+    for words in ("ops", "fix.applied", "Booked a fill", "Alpaca has it", "2025-11-07 09:30:00 ET"):
         assert words in text
+    assert f'href="/audit/{entry.pk}/"' in text
+
+
+def test_one_entry_shows_before_and_after_field_by_field(reader):
+    before = {"position": {"qty": "58", "state": "open"}}
+    entry = write(before=before, after={"position": {"qty": "<b>0", "state": "open"}}, subject_type="fix", subject_id=7)
+    write(summary="Undone later", subject_type="fix", subject_id=7)
+    text = reader.get(f"/audit/{entry.pk}/").content.decode()
+    assert '<td class="is-changed">58</td>' in text
+    assert '<td class="is-after">&lt;b&gt;0</td>' in text
+    assert "1 field unchanged" in text
+    assert "Undone later" in text
+    assert reader.get("/audit/999999/").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "found"),
+    [
+        (None, None, []),
+        ({"a": 1}, None, [("a", "1", None)]),
+        (None, {"a": {"b": [1, {"c": True}]}}, [("a.b 1", None, "1"), ("a.b 2.c", None, "True")]),
+        ({"b": "1", "a": "2"}, {"a": "3", "c": "4"}, [("b", "1", None), ("a", "2", "3"), ("c", None, "4")]),
+        ("x", "y", [("value", "x", "y")]),
+        ({"a": {}, "b": None}, {}, []),
+    ],
+)
+def test_changes_are_listed_by_path(before, after, found):
+    assert [(change.path, change.before, change.after) for change in changes(before, after)] == found
 
 
 @pytest.mark.parametrize(
@@ -45,6 +74,9 @@ def test_entries_show_who_what_when_why_before_and_after(reader):
         ("q=because", ["b"]),
         ("on=2025-11-06", ["a"]),
         ("on=2025-11-07", ["c", "b"]),
+        ("since=2025-11-07", ["c", "b"]),
+        ("until=2025-11-06", ["a"]),
+        ("since=2025-11-06&until=2025-11-07", ["c", "b", "a"]),
         ("on=2025-13-99", ["c", "b", "a"]),
         ("on=yesterday", ["c", "b", "a"]),
     ],
