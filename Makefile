@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 SETUP := $(PYTHON) setup_environment.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup run worker sim lint format typecheck lock clean
+.PHONY: help demo test setup run worker sim lint format typecheck screenshots lock clean
 
 help:  ## Show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo:  ## Start simulator, web and worker with the day of 6 November 2025 loaded
 	@$(SETUP) run
@@ -50,6 +50,9 @@ format: setup  ## Format Python and templates
 
 typecheck: setup  ## Check types with mypy and django-stubs
 	@$(BIN)/mypy .
+
+screenshots: setup  ## Make the pictures of the README from a real demo
+	@$(BIN)/python docs/make_screenshots.py
 
 lock: setup  ## Resolve requirements/*.in anew into the lock files, with hashes
 	@for name in run dev installer; do \
