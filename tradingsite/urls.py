@@ -2,15 +2,19 @@ from django.contrib import admin
 from django.contrib.auth import views as auth_views
 from django.urls import include, path
 
-from tradingsite import health, views
+from reconciliation import insight_views, protection_views
+from tradingsite import health, overview, system_views, views
 
 urlpatterns = [
-    path("", views.overview, name="overview"),
+    path("", overview.overview, name="overview"),
     path("", include("orders.urls")),
     path("positions/", include("positions.urls")),
     path("reconciliation/", include("reconciliation.urls")),
+    path("protection/", protection_views.board, name="protection"),
+    path("insight/", insight_views.insight, name="insight"),
     path("audit/", include("audit.urls")),
-    path("system/", views.system, name="system"),
+    path("system/", system_views.system, name="system"),
+    path("system/retry/<str:failure_id>", system_views.retry, name="retry"),
     path("system/halt", views.halt, name="halt"),
     path("system/resume", views.resume, name="resume"),
     path("strip/", views.strip, name="strip"),
