@@ -2,6 +2,7 @@
 (() => {
   "use strict";
   const STALE_AFTER_MS = 20000;
+  const AGES = "time[data-age], time[data-until]";
   const lastHtml = new Map(); // region id -> the HTML that is shown
   const refreshedAt = new Map(); // region id -> when the server last answered
   const loadedAt = Date.now();
@@ -75,7 +76,7 @@
   function saying(nodes) {
     const box = document.createElement("div");
     box.append(...[...nodes].map((node) => node.cloneNode(true)));
-    for (const time of box.querySelectorAll("time[data-age], time[data-until]")) time.textContent = "";
+    for (const time of box.querySelectorAll(AGES)) time.textContent = "";
     for (const element of box.querySelectorAll("[hx-swap-oob]")) element.removeAttribute("hx-swap-oob");
     return box.innerHTML.trim();
   }
@@ -109,8 +110,13 @@
     if (element.textContent !== text) element.textContent = text;
   }
 
+  const asSent = new WeakMap(); // a time -> itself in words, as the server wrote it
+
   function tellTimes() {
     const now = Date.now();
+    for (const time of document.querySelectorAll(AGES)) {
+      if (!asSent.has(time)) asSent.set(time, time.textContent);
+    }
     for (const time of document.querySelectorAll("time[data-age]")) {
       const seconds = Math.max(0, Math.floor((now - Date.parse(time.dateTime)) / 1000));
       write(time, `${span(seconds)} ago`);
@@ -120,6 +126,12 @@
       write(time, seconds > 0 ? `in ${span(seconds)}` : "now");
     }
   }
+
+  // "12 s ago" says nothing on paper.
+  window.addEventListener("beforeprint", () => {
+    for (const time of document.querySelectorAll(AGES)) write(time, asSent.get(time) ?? time.textContent);
+  });
+  window.addEventListener("afterprint", tellTimes);
 
   function tellStaleness() {
     const now = Date.now();
