@@ -1,8 +1,11 @@
-"""Positions as a list: which rows the query string asks for, their columns and totals."""
+"""Positions as a list: which rows the query string asks for, their columns and totals.
+
+Open and closed positions have the same columns; which of them are usual depends on what is asked for.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -18,10 +21,18 @@ STATUSES = ("open", "pending", "closed")
 
 @dataclass(frozen=True, slots=True)
 class PositionRow:
-    """A position with the number of open differences in its symbol."""
+    """A position with the number of open differences in its symbol, as of `now`."""
 
     position: Position
     drifts: int
+    now: datetime | None = None
+
+    @property
+    def age_seconds(self) -> int | None:
+        """How long a closed round trip lasted, or an open one has lasted so far."""
+        opened_at = self.position.opened_at
+        until = self.position.closed_at or self.now
+        return None if opened_at is None or until is None else int((until - opened_at).total_seconds())
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +44,18 @@ class Totals:
     unrealized_pl: Decimal
     realized_pl: Decimal
     total_risk: Decimal
+    initial_risk: Decimal  # of the closed ones, where it is known
+    closed_pl: Decimal  # of the same ones
+    won: int
+    lost: int
     without_price: int
     without_risk: int
     estimated: int
+
+    @property
+    def r_multiple(self) -> Decimal | None:
+        """What the closed round trips made together, in units of what they risked together."""
+        return self.closed_pl / self.initial_risk if self.initial_risk else None
 
 
 def _number(label: str, name: str, value: Callable[[Position], Any], *, about: str = "") -> Column[PositionRow]:
@@ -47,37 +67,77 @@ def _open_only(value: Callable[[Position], Any]) -> Callable[[Position], Any]:
     return lambda position: value(position) if position.is_open else None
 
 
-TABLE: Table[PositionRow] = Table(
-    in_database=False,
-    default_sort="symbol",
-    columns=(
-        Column(name="symbol", label="Symbol", value=lambda row: row.position.symbol),
-        Column(name="status", label="Status", value=lambda row: row.position.state),
-        Column(
-            name="drifts",
-            label="Record",
-            value=lambda row: row.drifts,
-            about="Open differences between the record and Alpaca in this symbol",
-        ),
-        Column(name="side", label="Side", value=lambda row: row.position.side),
-        _number("Quantity", "qty", lambda p: p.qty),
-        _number("Entry", "avg_entry_price", lambda p: p.avg_entry_price, about="Average entry price, USD a share"),
-        _number("Last", "last_price", lambda p: p.last_price, about="Last price read from Alpaca, USD a share"),
-        _number("Value", "market_value", _open_only(lambda p: p.market_value), about="Market value, USD"),
-        _number("Unrealised", "unrealized_pl", _open_only(lambda p: p.unrealized_pl), about="Profit on paper, USD"),
-        _number("Realised", "realized_pl", lambda p: p.realized_pl, about="Profit taken in this round trip, USD"),
-        _number("Stop", "stop_loss", lambda p: p.stop_loss, about="Stop loss, USD a share"),
-        _number("Target", "target", lambda p: p.target, about="Target, USD a share"),
-        _number("Risk", "total_risk", lambda p: p.total_risk, about="Entry less stop, times quantity, USD"),
-        Column(name="opened_at", label="Opened", kind="time", value=lambda row: row.position.opened_at),
-        _number("", "risk_per_share", lambda p: p.risk_per_share),
-        _number("", "entry_qty", lambda p: p.entry_qty),
-        _number("", "avg_exit_price", lambda p: p.avg_exit_price),
-        Column(name="closed_at", kind="time", value=lambda row: row.position.closed_at),
-        Column(name="last_price_at", kind="time", value=lambda row: row.position.last_price_at),
-        Column(name="is_estimated", value=lambda row: row.position.is_estimated),
+def _percent(value: Callable[[Position], Decimal | None]) -> Callable[[Position], Decimal | None]:
+    def percent(position: Position) -> Decimal | None:
+        fraction = value(position)
+        return None if fraction is None else round(fraction * 100, 4)
+
+    return percent
+
+
+_COLUMNS: tuple[Column[PositionRow], ...] = (
+    Column(name="symbol", label="Symbol", value=lambda row: row.position.symbol),
+    Column(name="status", label="Status", value=lambda row: row.position.state),
+    Column(
+        name="drifts",
+        label="Record",
+        value=lambda row: row.drifts,
+        about="Open differences between the record and Alpaca in this symbol",
     ),
-)
+    Column(name="side", label="Side", value=lambda row: row.position.side),
+    _number("Quantity", "qty", lambda p: p.qty, about="Shares, negative for a short"),
+    _number("Entered", "entry_qty", lambda p: p.entry_qty, about="Shares, all that was ever entered"),
+    _number("Entry", "avg_entry_price", lambda p: p.avg_entry_price, about="Average entry price, USD a share"),
+    _number("Exit", "avg_exit_price", lambda p: p.avg_exit_price, about="Average exit price, USD a share"),
+    _number("Last", "last_price", lambda p: p.last_price, about="Last price read from Alpaca, USD a share"),
+    _number("Value", "market_value", _open_only(lambda p: p.market_value), about="Market value, USD"),
+    _number("Unrealised", "unrealized_pl", _open_only(lambda p: p.unrealized_pl), about="Profit on paper, USD"),
+    _number("Unrealised %", "unrealized_pl_pct", _open_only(_percent(lambda p: p.unrealized_pl_fraction)),
+            about="Profit on paper, percent of cost"),
+    _number("Realised", "realized_pl", lambda p: p.realized_pl, about="Profit taken in this round trip, USD"),
+    _number("Realised %", "realized_pl_pct", _percent(lambda p: p.realized_pl_fraction),
+            about="Profit of the closed round trip, percent of what was entered"),
+    _number("R", "r_multiple", lambda p: None if p.r_multiple is None else round(p.r_multiple, 4),
+            about="R multiple: profit in units of the risk at entry; -1 is the planned loss"),
+    _number("Stop", "stop_loss", lambda p: p.stop_loss, about="Stop loss, USD a share"),
+    _number("To stop", "stop_distance", _percent(lambda p: p.stop_distance),
+            about="Percent of the last price to the stop, negative beyond it; the bar runs from stop to target"),
+    _number("Target", "target", lambda p: p.target, about="Target, USD a share"),
+    _number("To target", "target_distance", _percent(lambda p: p.target_distance),
+            about="Percent of the last price to the target, negative beyond it"),
+    _number("Risk", "total_risk", lambda p: p.total_risk, about="Entry less stop, times quantity, USD"),
+    _number("Risk at entry", "initial_risk", lambda p: p.initial_risk, about="Entry less stop, times all entered, USD"),
+    Column(name="age_seconds", label="Age", kind="number", value=lambda row: row.age_seconds,
+           about="Since the opening; of a closed round trip, from opening to close"),
+    Column(name="opened_at", label="Opened", kind="time", value=lambda row: row.position.opened_at),
+    Column(name="closed_at", label="Closed", kind="time", value=lambda row: row.position.closed_at),
+    _number("", "risk_per_share", lambda p: p.risk_per_share),
+    Column(name="last_price_at", kind="time", value=lambda row: row.position.last_price_at),
+    Column(name="is_estimated", value=lambda row: row.position.is_estimated),
+)  # fmt: skip
+
+_USUAL_OPEN = frozenset({
+    "symbol", "drifts", "qty", "avg_entry_price", "last_price", "market_value", "unrealized_pl", "realized_pl",
+    "stop_loss", "stop_distance", "target", "total_risk", "age_seconds",
+})  # fmt: skip
+_USUAL_CLOSED = frozenset({
+    "symbol", "drifts", "side", "entry_qty", "avg_entry_price", "avg_exit_price", "realized_pl", "realized_pl_pct",
+    "r_multiple", "initial_risk", "age_seconds", "closed_at",
+})  # fmt: skip
+
+
+def _table(usual: frozenset[str]) -> Table[PositionRow]:
+    columns = tuple(replace(column, is_extra=column.name not in usual) for column in _COLUMNS)
+    return Table(in_database=False, default_sort="symbol", columns=columns)
+
+
+TABLE = _table(_USUAL_OPEN | {"status"})
+_BY_STATUS = {"open": _table(_USUAL_OPEN), "closed": _table(_USUAL_CLOSED)}
+
+
+def table_for(status: str) -> Table[PositionRow]:
+    """Return the list with the columns that are usual for what is asked for."""
+    return _BY_STATUS.get(status, TABLE)
 
 
 def drifts_by_symbol(account: Account) -> Mapping[str, int]:
@@ -85,7 +145,7 @@ def drifts_by_symbol(account: Account) -> Mapping[str, int]:
     return Counter(account.drifts.filter(state="open").exclude(symbol="").values_list("symbol", flat=True))
 
 
-def position_rows(account: Account, params: QueryDict) -> list[PositionRow]:
+def position_rows(account: Account, params: QueryDict, *, now: datetime | None = None) -> list[PositionRow]:
     """Return the rows that ?status=, ?side=, ?symbol= (exact), ?q= (part of a symbol) and ?drift=yes leave."""
     positions = Position.objects.filter(account=account)
     for name, field in (("status", "state"), ("side", "side")):
@@ -96,19 +156,25 @@ def position_rows(account: Account, params: QueryDict) -> list[PositionRow]:
     if part := params.get("q", "").strip():
         positions = positions.filter(symbol__icontains=part)
     drifts = drifts_by_symbol(account)
-    rows = [PositionRow(position, drifts.get(position.symbol, 0)) for position in positions]
+    rows = [PositionRow(position, drifts.get(position.symbol, 0), now) for position in positions]
     return [row for row in rows if row.drifts] if params.get("drift") == "yes" else rows
 
 
 def totals(rows: Iterable[PositionRow]) -> Totals:
     positions = [row.position for row in rows]
     held = [position for position in positions if position.is_open]
+    closed = [position for position in positions if position.state == Position.State.CLOSED]
+    measured = [position for position in closed if position.initial_risk]
     return Totals(
         count=len(positions),
         market_value=_sum(position.market_value for position in held),
         unrealized_pl=_sum(position.unrealized_pl for position in held),
         realized_pl=_sum(position.realized_pl for position in positions),
         total_risk=_sum(position.total_risk for position in held),
+        initial_risk=_sum(position.initial_risk for position in measured),
+        closed_pl=_sum(position.realized_pl for position in measured),
+        won=sum(position.realized_pl > 0 for position in closed),
+        lost=sum(position.realized_pl < 0 for position in closed),
         without_price=sum(position.last_price is None for position in held),
         without_risk=sum(position.total_risk is None for position in held),
         estimated=sum(position.is_estimated for position in positions),

@@ -1,11 +1,12 @@
 from django.db.models import Count
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from broker.models import Account
 from orders.account_choice import chosen_account
-from positions.listing import STATUSES, TABLE, oldest_price, position_rows, totals
+from positions.listing import STATUSES, oldest_price, position_rows, table_for, totals
 from positions.models import Position
 from ui.htmx import render_page
 from ui.tables import wants_csv
@@ -14,15 +15,16 @@ from ui.tables import wants_csv
 @require_GET
 def position_list(request: HttpRequest) -> HttpResponseBase:
     account = chosen_account(request)
-    rows = position_rows(account, request.GET)
+    status = request.GET.get("status", "")
+    table, rows = table_for(status), position_rows(account, request.GET, now=timezone.now())
     if wants_csv(request.GET):
-        return TABLE.csv("positions", rows, request.GET)
+        return table.csv("positions", rows, request.GET)
     context = {
-        "listing": TABLE.show(rows, request.GET, page_size=100),
+        "listing": table.show(rows, request.GET, page_size=100),
         "totals": totals(rows),
         "prices_at": oldest_price(rows),
         "tabs": _tabs(account),
-        "status": request.GET.get("status", ""),
+        "status": status,
     }
     return render_page(request, "positions/position_list.html", "positions/_positions.html", context)
 

@@ -55,7 +55,7 @@ class WhatIfForm(forms.Form):
     target_price = _price_field("or target price, USD")
 
     def __init__(self, *args: Any, position: Position, **kwargs: Any) -> None:
-        super().__init__(*args, label_suffix="", **kwargs)
+        super().__init__(*args, **{"label_suffix": "", **kwargs})
         self.position = position
         self.holding = holding_of(position)
         self.fields["stop_pct"].initial = plain(position.stop_loss_pct)

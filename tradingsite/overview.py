@@ -13,11 +13,12 @@ from tradingsite.standing import (
     POSITION_FIELDS,
     batches_of_today,
     drift_groups,
-    gravest_drifts,
     has_history,
     held_in,
     money_of,
     next_check,
+    open_causes,
+    told,
 )
 from ui.htmx import render_page
 
@@ -28,16 +29,16 @@ SHOWN_DRIFTS = 6
 def overview(request: HttpRequest) -> HttpResponse:
     account, now = chosen_account(request), timezone.now()
     money = money_of(account.snapshots.order_by("-read_at").first())
-    groups = drift_groups(account)
+    causes = open_causes(account)
     positions = Position.objects.filter(account=account).not_closed().only("account_id", *POSITION_FIELDS)
     held = held_in(positions, money.equity if money else None)
     context = {
         "money": money,
         "held": held,
         "concerns": concerns(account, held),
-        "drifts": gravest_drifts(account, SHOWN_DRIFTS) if groups else [],
-        "drift_count": sum(group.count for group in groups),
-        "drift_groups": groups,
+        "drifts": told(causes[:SHOWN_DRIFTS]),
+        "drift_count": len(causes),
+        "drift_groups": drift_groups(causes),
         "proposed_fixes": Fix.objects.filter(account=account).proposed().count(),
         "next_check": next_check(account, now),
         "batches": batches_of_today(account, now),

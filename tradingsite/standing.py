@@ -1,13 +1,13 @@
 """Where the account stands: the figures of the overview, from what is recorded. Asks the broker nothing."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.conf import settings
-from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
+from django.db.models import Count, Q, QuerySet
 from django_q.models import Schedule
 
 from broker.models import Account, AccountSnapshot
@@ -15,7 +15,7 @@ from orders.lifecycle import SETTLED
 from orders.models import Batch, Order
 from positions.models import Position
 from reconciliation.models import Drift, Run
-from reconciliation.presentation import SEVERITIES, gravest, rank
+from reconciliation.presentation import gravest, rank
 from ui.formatting import NEW_YORK, share
 
 #: A check that is this late does not wait for its turn: nobody makes it.
@@ -109,32 +109,41 @@ def held_in(positions: Iterable[Position], equity: Decimal | None) -> Held:
     )
 
 
-def drift_groups(account: Account) -> list[DriftGroup]:
-    """Count the open causes and their dollars by severity, gravest first.
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """An open difference that has no other behind it. It is as grave as the gravest thing that follows from it."""
 
-    A cause is as grave as the gravest thing that follows from it.
-    """
+    pk: int
+    severity: str
+    dollars: Decimal | None
+
+
+def open_causes(account: Account) -> list[Cause]:
+    """Return them gravest first, and of the same severity what was seen last first. Two queries."""
     mine = Drift.objects.filter(account=account).open()
     followers: dict[int, list[str]] = defaultdict(list)
     for cause, severity in mine.filter(cause__isnull=False).values_list("cause_id", "severity"):
         followers[cause].append(severity)
+    roots = mine.roots().order_by("-last_seen_at", "id").values_list("pk", "severity", "dollars")
+    causes = [Cause(pk, gravest([severity, *followers[pk]]), dollars) for pk, severity, dollars in roots]
+    return sorted(causes, key=lambda cause: rank(cause.severity))
+
+
+def drift_groups(causes: Iterable[Cause]) -> list[DriftGroup]:
+    """Count the causes and their dollars by severity, gravest first."""
     dollars: dict[str, list[Decimal | None]] = defaultdict(list)
-    for pk, severity, amount in mine.roots().values_list("pk", "severity", "dollars"):
-        dollars[gravest([severity, *followers[pk]])].append(amount)
+    for cause in causes:
+        dollars[cause.severity].append(cause.dollars)
     return [
         DriftGroup(severity, len(amounts), sum((a for a in amounts if a is not None), Decimal(0)), amounts.count(None))
         for severity, amounts in sorted(dollars.items(), key=lambda group: rank(group[0]))
     ]
 
 
-def gravest_drifts(account: Account, count: int) -> list[Drift]:
-    """The open causes to look at first: the gravest, and of those the ones that were seen last."""
-    order = Case(
-        *(When(severity=severity, then=Value(place)) for place, severity in enumerate(SEVERITIES)),
-        default=Value(len(SEVERITIES)),
-        output_field=IntegerField(),
-    )
-    return list(Drift.objects.filter(account=account).open().roots().order_by(order, "-last_seen_at", "id")[:count])
+def told(causes: Sequence[Cause]) -> list[tuple[Cause, str]]:
+    """Say in words what each is about. One query."""
+    sentences = dict(Drift.objects.filter(pk__in=[cause.pk for cause in causes]).values_list("pk", "sentence"))
+    return [(cause, sentences[cause.pk]) for cause in causes if cause.pk in sentences]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,13 +162,13 @@ def next_check(account: Account, now: datetime) -> NextCheck | None:
     )
     if waiting is not None:
         return NextCheck(None, waiting.get_trigger_display().lower())
-    found = []
+    found: list[tuple[datetime, str]] = []
     batch = (
         Batch.objects.filter(account=account, reconciled_at__isnull=True, finished_at__isnull=False)
         .order_by("finished_at")
         .first()
     )
-    if batch is not None:
+    if batch is not None and batch.finished_at is not None:
         found.append((batch.finished_at + timedelta(seconds=settings.SETTLING_DELAY_SECONDS), f"after {batch.name}"))
     schedule = Schedule.objects.filter(func="reconciliation.tasks.reconcile_at_close").order_by("next_run").first()
     if schedule is not None:
