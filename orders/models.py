@@ -165,6 +165,10 @@ class Order(models.Model):
                 condition=Q(submission_state="confirmed", is_booked=False),
                 name="order_to_follow",
             ),
+            # The chains of a symbol, which are few among its orders.
+            models.Index(
+                fields=["account", "symbol"], condition=~Q(replaces="", replaced_by=""), name="order_in_chain"
+            ),
             # The list: one for each column that it sorts by, each filter among them. The states that stand behind
             # what goes with them spare a walk along the index the look at each row.
             models.Index(
