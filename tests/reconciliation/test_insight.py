@@ -152,10 +152,11 @@ def trader(client: Client, people: SimpleNamespace) -> Client:
      ("ops", "undone", "person")],
 )  # fmt: skip
 def test_who_ended_it_is_told_from_its_fix(account: Account, approved_by: str, state: str, ended_by: str) -> None:
-    run, later = make_run(account), timezone.now() + timedelta(minutes=9)
+    at = timezone.now()
+    run, later = make_run(account, finished_at=at), at + timedelta(minutes=9)
     verified_at = later if approved_by else None
     fix = make_fix(run, "QCOM", state=state, approved_by=approved_by, verified_at=verified_at)
-    fills = [{"id": "a", "transaction_time": (run.finished_at - timedelta(minutes=2)).isoformat()}]
+    fills = [{"id": "a", "transaction_time": (at - timedelta(minutes=2)).isoformat()}]
     make_drift(run, "QCOM", fix=fix, state="resolved", resolved_at=later, evidence={"fills": fills})
     (found,) = sightings_since(account, timezone.now() - timedelta(days=1))
     assert found.ended_by == ended_by

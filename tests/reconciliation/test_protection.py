@@ -51,13 +51,15 @@ def test_without_a_live_stop_it_is_naked_for_all_its_value() -> None:
 
 def test_a_stop_for_all_of_it_at_the_plan_covers_it() -> None:
     found = protection_of(LONG, [stop()])
-    assert (found.coverage, found.open_qty, found.to_plan_stop) == (Coverage.COVERED, 0, 0)
+    assert found.coverage == Coverage.COVERED
+    assert found.open_qty == found.to_plan_stop == 0
     assert not found.notes
 
 
 def test_a_stop_for_less_covers_it_partly() -> None:
     found = protection_of(LONG, [stop(50)])
-    assert (found.coverage, found.open_qty) == (Coverage.PARTLY, 24)
+    assert found.coverage == Coverage.PARTLY
+    assert found.open_qty == 24
     assert found.to_plan_stop == 24 * Decimal("14.5")
 
 
@@ -230,7 +232,7 @@ def see(account: Account, symbols: list[str], orders: tuple[dict[str, Any], ...]
 
 
 def live(symbol: str, qty: str = "74", **fields: Any) -> dict[str, Any]:
-    wanted = {
+    wanted: dict[str, Any] = {
         "broker_order_id": f"stop-{symbol}", "symbol": symbol, "side": "sell", "order_type": "stop", "status": "new",
         "qty": qty, "filled_qty": "0", "stop_price": "166", "limit_price": None, "time_in_force": "gtc",
         "group_id": "", "leg_ids": [],

@@ -46,9 +46,9 @@ def test_the_logged_out_are_sent_to_log_in(client: Client, path: str) -> None:
 
 
 def test_a_run_is_listed_with_what_it_opened_and_resolved(trader: Client, account: Account) -> None:
-    first = make_run(account)
+    first, later = make_run(account), timezone.now() + timedelta(minutes=1)
     make_cause(first, "QCOM")
-    second = make_run(account, state="in_sync", finished_at=first.finished_at + timedelta(minutes=1))
+    second = make_run(account, state="in_sync", finished_at=later)
     Drift.objects.update(state="resolved", resolved_at=second.finished_at)
     rows = csv_rows(trader, f"{RUNS}?format=csv&sort=run")
     assert rows[1].startswith(f'{first.pk},drift,1,1,"1 critical, 1 high",2,0')
@@ -60,9 +60,8 @@ def test_a_run_is_listed_with_what_it_opened_and_resolved(trader: Client, accoun
 
 @pytest.mark.parametrize("sort", ["severity", "-opened", "duration_seconds", "-resolved", "causes"])
 def test_the_list_sorts_by_its_counts(trader: Client, account: Account, sort: str) -> None:
-    grave, quiet = make_run(account), make_run(account, state="in_sync")
-    quiet.finished_at += timedelta(minutes=3)
-    quiet.save()
+    grave = make_run(account)
+    quiet = make_run(account, state="in_sync", finished_at=timezone.now() + timedelta(minutes=3))
     make_cause(grave, "QCOM")
     order = [int(row.split(",")[0]) for row in csv_rows(trader, f"{RUNS}?format=csv&sort={sort}")[1:]]
     grave_last = {"severity", "causes", "duration_seconds"}
