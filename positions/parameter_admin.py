@@ -5,7 +5,7 @@
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlencode
 
 from django import forms
@@ -86,6 +86,13 @@ class Wish:
 class RiskParametersForm(_Form):
     """Account and symbol are chosen once; afterwards only the percentages change."""
 
+    #: Percentages to begin with instead of those in force, as the address gave them.
+    filled_in: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["initial"] = {**self.filled_in, **(kwargs.get("initial") or {})}
+        super().__init__(*args, **kwargs)
+
     class Meta:
         model = RiskParameters
         fields = ("account", "symbol", "stop_loss_pct", "target_pct")
@@ -145,6 +152,21 @@ class RiskParametersAdmin(_Admin):
     @admin.display(description="Target (% from entry)")
     def target(self, row: RiskParameters) -> str:
         return Percentages(row.stop_loss_pct, row.target_pct).as_json()["target_pct"]
+
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: RiskParameters | None = None,
+        change: bool = False,  # noqa: FBT001, FBT002  # Django's signature
+        **kwargs: Any,
+    ) -> Any:
+        """Let an address fill in the percentages of an existing row too, as the what-if of a position does."""
+        form = super().get_form(request, obj, change=change, **kwargs)
+        asked = {name: request.GET[name] for name in ("stop_loss_pct", "target_pct") if name in request.GET}
+        if request.method != "GET" or obj is None or not asked:
+            return form
+        filled_in: Any = type(form.__name__, (form,), {"filled_in": asked})
+        return filled_in
 
     def get_readonly_fields(self, request: HttpRequest, obj: RiskParameters | None = None) -> tuple[str, ...]:
         return ("account", "symbol") if obj else ()
