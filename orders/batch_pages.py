@@ -1,18 +1,23 @@
-"""What the batch pages show: the list, and how far one batch is."""
+"""What the batch pages show: the list, the lines of one batch, a preview, and the usual time to send."""
 
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from decimal import Decimal
 
 from django.conf import settings
 from django.db.models import Count, QuerySet
 from django.http import QueryDict
 
+from audit.models import AuditEntry
 from broker.models import Account
 from broker.times import NEW_YORK
-from orders.lifecycle import SETTLED, SubmissionState
+from orders.batch_line import Line, LineError
+from orders.checking import CheckedBatch
 from orders.models import Batch, Order
+from orders.pretrade import Cost
 from orders.releasing import next_time
+from orders.wording import outcome_of
 from ui.tables import Column, Table
 
 BATCHES: Table[Batch] = Table(
@@ -75,12 +80,18 @@ LINES: Table[Order] = Table(
             kind="number",
             is_decimal=True,
         ),
-        Column(name="refusal", label="Outcome", value=lambda o: o.refusal),
+        Column(name="outcome", label="Outcome", value=outcome_of),
+        Column(name="refusal", value=lambda o: o.refusal),
         Column(name="notional", value=lambda o: o.notional),
         Column(name="limit_price", value=lambda o: o.limit_price),
         Column(name="stop_price", value=lambda o: o.stop_price),
         Column(name="client_order_id", value=lambda o: o.client_order_id),
         Column(name="broker_order_id", value=lambda o: o.broker_order_id),
+        Column(name="order_class", value=lambda o: o.order_class),
+        Column(name="time_in_force", value=lambda o: o.time_in_force),
+        Column(name="claimed_at", value=lambda o: o.claimed_at),
+        Column(name="submitted_at", value=lambda o: o.submitted_at),
+        Column(name="filled_at", value=lambda o: o.filled_at),
     ),
 )
 
@@ -96,25 +107,58 @@ def listed_batches(account: Account, params: QueryDict) -> "QuerySet[Batch]":
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """How many orders of a batch are in which state of sending, and how many can still fill at Alpaca."""
+class Halt:
+    """Who stopped a batch, when and why; from the audit journal, which keeps it for good."""
 
-    counts: tuple[tuple[str, int], ...]
-    settled: int
-    total: int
-    working: int
+    by: str
+    at: datetime
+    reason: str
+
+
+def halt_of(batch: Batch) -> Halt | None:
+    if batch.state != Batch.State.HALTED:
+        return None
+    entries = AuditEntry.objects.filter(subject_type="batch", subject_id=str(batch.pk), action="batch.halted")
+    entry = entries.order_by("-pk").first()
+    return Halt(entry.actor, entry.at, entry.reason) if entry else None
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewLine:
+    """One line of a file that could be read, what it is reckoned to cost or bring, and what is wrong with it."""
+
+    line: Line
+    cost: Cost | None
+    errors: tuple[LineError, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewTotals:
+    buys: int
+    sells: int
+    bought: Decimal
+    sold: Decimal
+    unpriced: int
 
     @property
-    def is_moving(self) -> bool:
-        return self.settled < self.total or self.working > 0
+    def all(self) -> Decimal:
+        return self.bought + self.sold
 
 
-def progress_of(batch: Batch) -> Progress:
-    pairs = batch.orders.order_by().values_list("submission_state").annotate(number=Count("pk"))
-    found = Counter(dict(pairs))
-    counts = tuple((state.value, found[state.value]) for state in SubmissionState if found[state.value])
-    settled = sum(number for state, number in counts if state in SETTLED)
-    return Progress(counts, settled, sum(found.values()), batch.orders.not_terminal_at_broker().count())
+def preview_lines(checked: CheckedBatch) -> list[PreviewLine]:
+    wrong: dict[int | None, list[LineError]] = defaultdict(list)
+    for error in checked.errors:
+        wrong[error.line].append(error)
+    return [PreviewLine(line, checked.costs.get(line.number), tuple(wrong[line.number])) for line in checked.lines]
+
+
+def preview_totals(rows: list[PreviewLine]) -> PreviewTotals:
+    def dollars(side: str) -> Decimal:
+        return sum((row.cost.dollars for row in rows if row.cost and row.line.side == side), Decimal(0))
+
+    buys = sum(1 for row in rows if row.line.side == "buy")
+    unpriced = sum(1 for row in rows if row.cost is None)
+    return PreviewTotals(buys, len(rows) - buys, dollars("buy"), dollars("sell"), unpriced)
 
 
 def default_schedule(account: Account, now: datetime) -> datetime:

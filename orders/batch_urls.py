@@ -11,4 +11,6 @@ urlpatterns = [
     path("<int:batch_id>/", views.batch, name="batch"),
     path("<int:batch_id>/release/", views.release, name="batch-release"),
     path("<int:batch_id>/halt/", views.halt, name="batch-halt"),
+    path("<int:batch_id>/unsent.csv", views.unsent_csv, name="batch-unsent-csv"),
+    path("<int:batch_id>/unsent/", views.unsent, name="batch-unsent"),
 ]

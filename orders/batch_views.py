@@ -5,16 +5,19 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from broker.errors import BrokerError
 from broker.models import Account
 from orders import batch_pages as pages
 from orders.account_choice import chosen_account, show_account
+from orders.batch_progress import progress_of
 from orders.checking import CheckedBatch, check_batch
 from orders.errors import OrdersError
 from orders.forms import BatchUpload, HaltForm, ReleaseForm, UploadForm
@@ -22,6 +25,7 @@ from orders.halting import halt_batch
 from orders.models import Batch
 from orders.recording import record_batch
 from orders.releasing import release_batch
+from orders.unsent import unsent_file, unsent_orders
 from ui.htmx import redirect_to, render_page
 from ui.tables import wants_csv
 from work.queue import enqueue_once
@@ -44,11 +48,20 @@ def batch(request: HttpRequest, batch_id: int) -> HttpResponseBase:
     return _show_batch(request, batch, HaltForm())
 
 
+@require_GET
+def unsent_csv(request: HttpRequest, batch_id: int) -> HttpResponse:
+    """The lines that came to nothing, as a file that can be corrected and uploaded."""
+    name, data = unsent_file(_batch(request, batch_id))
+    headers = {"Content-Disposition": content_disposition_header(as_attachment=True, filename=name) or ""}
+    return HttpResponse(data, content_type="text/csv; charset=utf-8", headers=headers)
+
+
 def _show_batch(request: HttpRequest, batch: Batch, form: HaltForm) -> HttpResponse:
     orders = batch.orders.defer("raw")
     context = {
         "batch": batch,
-        "progress": pages.progress_of(batch),
+        "progress": progress_of(batch, timezone.now()),
+        "halt": pages.halt_of(batch),
         "listing": pages.LINES.show(orders, request.GET, page_size=200),
         "form": form,
         "can_halt": batch.state in {Batch.State.SCHEDULED, Batch.State.RELEASED},
@@ -75,13 +88,23 @@ def upload(request: HttpRequest) -> HttpResponse:
     account, now = chosen_account(request), timezone.now()
     file = form.cleaned_data["file"]
     uploaded = BatchUpload(file.name, file.read(), account.slug)
+    return _check(request, account, uploaded, now)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def unsent(request: HttpRequest, batch_id: int) -> HttpResponse:
+    """Show the lines that came to nothing, or check them as if they were uploaded as a new file."""
+    batch = _batch(request, batch_id)
+    if request.method != "POST":
+        return render(request, "orders/batch_unsent.html", {"batch": batch, "orders": unsent_orders(batch)})
+    if not request.user.has_perm("orders.submit_batch"):
+        raise PermissionDenied
+    name, data = unsent_file(batch)
+    return _check(request, batch.account, BatchUpload(name, data, batch.account.slug), timezone.now())
+
+
+def _check(request: HttpRequest, account: Account, uploaded: BatchUpload, now: datetime) -> HttpResponse:
     release = ReleaseForm(now=now, initial={"scheduled_for": pages.default_schedule(account, now)})
-    return _check(request, account, uploaded, release, now)
-
-
-def _check(
-    request: HttpRequest, account: Account, uploaded: BatchUpload, release: ReleaseForm, now: datetime
-) -> HttpResponse:
     try:
         checked = check_batch(account=account, data=uploaded.data, filename=uploaded.name, now=now)
     except BrokerError as error:
@@ -98,14 +121,15 @@ def _cannot_check(request: HttpRequest, error: BrokerError) -> HttpResponse:
 
 
 def _preview(request: HttpRequest, uploaded: BatchUpload, checked: CheckedBatch, release: ReleaseForm) -> HttpResponse:
+    rows = pages.preview_lines(checked)
     context = {
         "checked": checked,
         "release": release,
         "signed": uploaded.signed() if checked.is_usable else "",
-        "buys": sum(1 for line in checked.lines if line.side == "buy"),
-        "sells": sum(1 for line in checked.lines if line.side == "sell"),
-        "bad_lines": {error.line for error in checked.errors if error.line is not None},
+        "rows": rows,
+        "totals": pages.preview_totals(rows),
         "form": UploadForm(),
+        "now": release.now,
     }
     return render(request, "orders/batch_preview.html", context)
 

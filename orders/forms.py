@@ -2,17 +2,24 @@
 
 import base64
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
 from django.conf import settings
 from django.core import signing
 from django.core.files.uploadedfile import UploadedFile
+from django.utils import timezone
+
+from broker.times import NEW_YORK
 
 SALT = "orders.batch"
 #: How long a preview may lie before it is confirmed: prices and buying power have moved on after that.
 PREVIEW_SECONDS = 3600
+
+#: What is planned for later than this is a slip of the hand.
+LONGEST_WAIT = timedelta(days=366)
+_CLOCK_CHANGE = "Clocks in New York change in that hour, so the time is skipped or comes twice. Expected another hour."
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +48,7 @@ class UploadForm(forms.Form):
     file = forms.FileField(
         label="CSV or JSON file",
         allow_empty_file=True,  # the check says what is expected in it
-        help_text="A header row with symbol, side, qty or notional; also order_type, time_in_force and prices.",
+        help_text="A header row with symbol, side, qty or notional; also order_type, time_in_force, prices and exits.",
         widget=forms.FileInput(attrs={"accept": ".csv,.json,text/csv,application/json"}),
     )
 
@@ -52,12 +59,28 @@ class UploadForm(forms.Form):
         return file
 
 
+class NewYorkTimeField(forms.DateTimeField):
+    """A wall-clock time in New York, whatever zone is active; an hour that is skipped or comes twice is refused."""
+
+    def to_python(self, value: Any) -> datetime | None:
+        with timezone.override(NEW_YORK):
+            try:
+                return super().to_python(value)
+            except forms.ValidationError as error:
+                if error.code == "ambiguous_timezone":
+                    raise forms.ValidationError(_CLOCK_CHANGE) from error
+                raise
+
+    def prepare_value(self, value: Any) -> Any:
+        return value.astimezone(NEW_YORK) if isinstance(value, datetime) and timezone.is_aware(value) else value
+
+
 class ReleaseForm(forms.Form):
-    """When the batch is sent. The time is New York's, which is this installation's time zone."""
+    """When the batch is sent."""
 
     when = forms.ChoiceField(choices=(("now", "Send now"), ("scheduled", "Send at a set time")), initial="now")
-    scheduled_for = forms.DateTimeField(
-        label="Time in New York",
+    scheduled_for = NewYorkTimeField(
+        label="Day and time, New York time",
         required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local", "step": "60"}, format="%Y-%m-%dT%H:%M"),
         input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"],
@@ -75,6 +98,8 @@ class ReleaseForm(forms.Form):
                 self.add_error("scheduled_for", "Expected a day and a time, found nothing.")
             elif at <= self.now:
                 self.add_error("scheduled_for", "Expected a time that is still to come.")
+            elif at > self.now + LONGEST_WAIT:
+                self.add_error("scheduled_for", "Expected a time within the next year.")
         return cleaned
 
     @property

@@ -105,8 +105,8 @@ class BatchQuerySet(models.QuerySet["Batch"]):
         return over.filter(reconciled_at__isnull=True, finished_at__lte=now - delay)
 
     def repeating(self, account_id: int, digest: str, now: datetime) -> "BatchQuerySet":
-        """Batches of the same orders within the last day, but for those that were halted before any was sent."""
+        """Batches of the same orders within the last day, but for those of which nothing was or will be placed."""
         lately = self.filter(account_id=account_id, content_digest=digest, created_at__gt=now - timedelta(days=1))
-        sent_or_waiting = set(SubmissionState) - {SubmissionState.DENIED}
-        sent = lately.filter(state="halted", orders__submission_state__in=sent_or_waiting)
-        return lately.filter(~Q(state="halted") | Q(pk__in=sent.values("pk")))
+        placed_or_waiting = set(SubmissionState) - {SubmissionState.DENIED, SubmissionState.REJECTED}
+        placed = lately.filter(state__in=("halted", "finished"), orders__submission_state__in=placed_or_waiting)
+        return lately.filter(~Q(state__in=("halted", "finished")) | Q(pk__in=placed.values("pk")))

@@ -1,7 +1,9 @@
 """What an order's two states, and refusals, mean in plain sentences. Pure."""
 
 from decimal import Decimal
+from typing import Protocol
 
+from broker.numbers import plain
 from orders.lifecycle import SubmissionState, is_terminal
 
 SENDING: dict[str, str] = {
@@ -82,3 +84,38 @@ def refused_now(*, status: str, order_class: str, notional: Decimal | None) -> l
     if order_class == "oto":
         found.append("To change it: the parts of an OTO can only be cancelled.")
     return found
+
+
+class Sent(Protocol):
+    """The part of an order that its outcome is told from."""
+
+    submission_state: str
+    status: str
+    refusal: str
+    qty: Decimal | None
+    filled_qty: Decimal
+    filled_avg_price: Decimal | None
+
+
+_WITHOUT_ORDER = {
+    SubmissionState.RECORDED: "waits",
+    SubmissionState.SUBMITTING: "on its way",
+    SubmissionState.UNCONFIRMED: "not known yet, it is being looked up",
+    SubmissionState.DENIED: "not sent",
+    SubmissionState.REJECTED: "refused by Alpaca",
+    SubmissionState.NOT_PLACED: "not placed",
+}
+
+
+def outcome_of(order: Sent) -> str:
+    """Return what became of the order, in a few words."""
+    if order.submission_state != SubmissionState.CONFIRMED:
+        words = _WITHOUT_ORDER.get(SubmissionState(order.submission_state), order.submission_state)
+        return f"{words}: {order.refusal}" if order.refusal else words
+    of = f" of {plain(order.qty)}" if order.qty is not None and order.qty != order.filled_qty else ""
+    at = f" at {plain(order.filled_avg_price)}" if order.filled_avg_price is not None else ""
+    part = f"{plain(order.filled_qty)}{of} filled{at}" if order.filled_qty else "nothing filled"
+    if order.status == "filled":
+        return part
+    word = order.status.replace("_", " ")
+    return f"{word}, {part}" if is_terminal(order.status) else f"works at Alpaca, {part}"

@@ -1,7 +1,8 @@
 """The batch pages: a bad file names line and field and records nothing; a good one is shown before it is recorded."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,10 +15,14 @@ from django_q.models import OrmQ
 
 from audit.models import AuditEntry
 from broker.models import Account, AccountSnapshot
+from broker.times import NEW_YORK
 from orders.batch_pages import default_schedule
-from orders.forms import BatchUpload
+from orders.batch_progress import progress_of
+from orders.forms import BatchUpload, ReleaseForm
+from orders.halting import halt_batch
 from orders.models import Batch, Order
 from tests.factories import make_account, make_batch, make_order
+from tests.orders.conftest import record
 from tests.simulation import SimAccount
 
 LIST, UPLOAD, CONFIRM = "/batches/", "/batches/new/", "/batches/confirm/"
@@ -178,10 +183,11 @@ def test_confirming_twice_records_once(ops: Client, sim_account: Account) -> Non
 
 def test_a_batch_may_wait_for_its_time(ops: Client, sim_account: Account) -> None:
     signed = signed_in(upload(ops, GOOD).content.decode())
-    ops.post(CONFIRM, {"file": signed, "when": "scheduled", "scheduled_for": "2090-01-03T08:00"})
+    day = (timezone.now() + timedelta(days=9)).date()
+    ops.post(CONFIRM, {"file": signed, "when": "scheduled", "scheduled_for": f"{day}T08:00"})
     batch = Batch.objects.get()
     assert batch.state == "scheduled"
-    assert batch.scheduled_for == datetime(2090, 1, 3, 13, 0, tzinfo=UTC), "08:00 in New York"
+    assert batch.scheduled_for == datetime.combine(day, time(8), tzinfo=NEW_YORK)
     assert not OrmQ.objects.exists()
     ops.post(f"/batches/{batch.pk}/release/")
     batch.refresh_from_db()
@@ -189,12 +195,52 @@ def test_a_batch_may_wait_for_its_time(ops: Client, sim_account: Account) -> Non
     assert b"is released already" in ops.post(f"/batches/{batch.pk}/release/", follow=True).content
 
 
-@pytest.mark.parametrize("at", ["", "tomorrow", "2020-01-01T08:00"])
+@pytest.mark.parametrize("at", ["", "tomorrow", "2020-01-01T08:00", "9999-12-31T23:59"])
 def test_a_time_that_cannot_be_is_explained(ops: Client, sim_account: Account, at: str) -> None:
     signed = signed_in(upload(ops, GOOD).content.decode())
     answer = ops.post(CONFIRM, {"file": signed, "when": "scheduled", "scheduled_for": at})
     assert b"field-error" in answer.content
     assert not Batch.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("wall", "utc"),
+    [
+        ("2026-03-06T08:00", "2026-03-06T13:00+00:00"),  # the last winter days
+        ("2026-03-09T08:00", "2026-03-09T12:00+00:00"),  # the first day of summer time
+        ("2026-03-08T02:30", ""),  # skipped
+        ("2026-11-01T01:30", ""),  # comes twice
+    ],
+)
+def test_a_time_is_new_yorks_and_an_hour_of_the_clock_change_is_refused(wall: str, utc: str) -> None:
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    with timezone.override("Asia/Tokyo"):
+        form = ReleaseForm({"when": "scheduled", "scheduled_for": wall}, now=now)
+        assert form.is_valid() == bool(utc)
+    if utc:
+        assert form.moment == datetime.fromisoformat(utc)
+    else:
+        assert "Clocks in New York change in that hour" in form.errors["scheduled_for"][0]
+
+
+def test_the_preview_judges_every_line(ops: Client, sim: SimAccount, sim_account: Account) -> None:
+    sim.price("MSFT", "400.25")
+    good = upload(ops, GOOD).content.decode()
+    assert good.count("</svg>good</span>") == 2
+    assert "10 × $150.25, its limit price" in good
+    assert "2,303.00" in good
+    sim_account.max_order_notional = Decimal(1000)
+    sim_account.save()
+    bad = upload(ops, GOOD).content.decode()
+    assert bad.count("</svg>error</span>") == 1
+    assert "</svg>good</span>" not in bad
+
+
+def test_a_duplicate_names_and_links_the_earlier_batch(ops: Client, sim_account: Account) -> None:
+    ops.post(CONFIRM, {"file": signed_in(upload(ops, GOOD).content.decode()), "when": "now"})
+    batch = Batch.objects.get()
+    text = upload(ops, b"symbol,side,qty,order_type,limit_price\nMSFT,BUY,2,,\naapl,buy,10.0,limit,150.250\n", "x.csv")
+    assert f'<a href="{batch.get_absolute_url()}">batch {batch.pk}</a>' in text.content.decode()
 
 
 @pytest.mark.parametrize("signed", ["", "nonsense", "eyJhIjoxfQ:1:forged"])
@@ -244,6 +290,67 @@ def test_progress_and_outcome_per_line(ops: Client) -> None:
     assert "The market is closed." in text
     assert 'hx-trigger="every 1s"' in text
     assert "<html" not in text
+
+
+def test_the_result_stays_in_counts(ops: Client) -> None:
+    batch = make_batch(state="finished", released_at=timezone.now(), finished_at=timezone.now())
+    make_order(batch=batch, status="filled", filled_qty="10", filled_avg_price="5.5")
+    make_order(batch=batch, status="canceled")
+    make_order(batch=batch, submission_state="rejected", refusal="insufficient buying power")
+    text = page(ops, f"/batches/{batch.pk}/", headers=HTMX)
+    assert "1 of 3 filled, 1 ended at Alpaca without filling whole, 1 came to nothing." in text
+    assert "10 filled at 5.5" in text
+    assert "too little buying power" in text
+    assert "<progress" not in text
+    rows = csv_rows(ops, f"/batches/{batch.pk}/?format=csv")
+    assert "10 filled at 5.5" in rows[1]
+
+
+def test_progress_estimates_what_is_left() -> None:
+    now = timezone.now()
+    batch = make_batch(state="released", released_at=now - timedelta(seconds=10))
+    for number in range(4):
+        make_order(batch=batch, submission_state="recorded" if number else "confirmed")
+    assert progress_of(batch, now).seconds_left == 30
+    assert progress_of(batch).seconds_left is None
+    batch.released_at = now
+    assert progress_of(batch, now).seconds_left is None
+
+
+def test_a_halt_says_who_and_why(ops: Client) -> None:
+    batch = make_batch(state="released", released_at=timezone.now())
+    make_order(batch=batch, submission_state="recorded")
+    halt_batch(batch=batch, actor="anna", reason="<Wrong> day", now=timezone.now())
+    text = page(ops, f"/batches/{batch.pk}/")
+    assert "Halted by anna" in text
+    assert "&lt;Wrong&gt; day" in text
+
+
+def test_what_was_not_placed_is_a_file_again(ops: Client, trader: Client, sim_account: Account) -> None:
+    batch = record(sim_account, "symbol,side,qty\nAAPL,buy,10\nMSFT,buy,2\nKO,buy,3\nF,buy,4\n")
+    for symbol, state in {"AAPL": "denied", "MSFT": "rejected", "KO": "not_placed", "F": "unconfirmed"}.items():
+        batch.orders.filter(symbol=symbol).update(submission_state=state, refusal="because")
+    Batch.objects.update(state="finished")
+    path = f"/batches/{batch.pk}/unsent/"
+    assert path in page(trader, f"/batches/{batch.pk}/")
+    assert "2 lines certainly not at Alpaca" in page(trader, path)
+    lines = trader.get(f"/batches/{batch.pk}/unsent.csv").content.decode().splitlines()
+    assert [line.split(",")[0] for line in lines] == ["symbol", "AAPL", "MSFT"]
+    assert trader.post(path).status_code == 403
+    text = ops.post(path).content.decode()
+    assert "orders-unsent.csv" in text
+    ops.post(CONFIRM, {"file": signed_in(text), "when": "now"})
+    new = Batch.objects.exclude(pk=batch.pk).get()
+    assert set(new.orders.values_list("symbol", flat=True)) == {"AAPL", "MSFT"}
+    Batch.objects.filter(pk=batch.pk).update(state="halted")
+    assert "3 lines certainly not at Alpaca" in page(trader, path)
+
+
+def test_a_batch_with_nothing_unsent_says_so(ops: Client) -> None:
+    batch = make_batch(state="finished")
+    make_order(batch=batch)
+    assert "Nothing" in page(ops, f"/batches/{batch.pk}/unsent/")
+    assert "expected at least one order" in ops.post(f"/batches/{batch.pk}/unsent/").content.decode()
 
 
 def test_halting_denies_what_is_unsent(ops: Client) -> None:

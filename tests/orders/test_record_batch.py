@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
@@ -63,10 +64,22 @@ def test_a_batch_of_which_nothing_was_sent_may_be_recorded_again():
 def test_a_halted_batch_of_which_something_was_sent_counts():
     account = make_account()
     batch = record(account, SEVEN, now=NOW)
-    batch.orders.filter(line_number=2).update(submission_state="rejected")
+    batch.orders.filter(line_number=2).update(submission_state="unconfirmed")
     halt_batch(batch=batch, actor="ops", reason="stop", now=NOW)
     with pytest.raises(DuplicateBatch):
         record(account, SEVEN, now=NOW)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("state", "again"), [("rejected", True), ("not_placed", False), ("confirmed", False)])
+def test_a_finished_batch_of_which_alpaca_took_nothing_may_be_recorded_again(state, again):
+    account = make_account()
+    batch = record(account, now=NOW)
+    batch.orders.update(submission_state=state, broker_order_id="b-1" if state == "confirmed" else "")
+    Batch.objects.update(state="finished")
+    with nullcontext() if again else pytest.raises(DuplicateBatch):
+        record(account, now=NOW)
+    assert Batch.objects.count() == 1 + again
 
 
 @pytest.mark.django_db

@@ -1,0 +1,167 @@
+"""A NOT_PLACED order goes again only because a person wants it, once, under its own id, and after a fresh look."""
+
+from types import SimpleNamespace
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from django_q.models import OrmQ
+
+from audit.models import AuditEntry
+from broker.models import Account
+from orders.errors import WrongState
+from orders.models import Batch, Order
+from orders.sending import execute_batch
+from orders.sending_again import propose, reason_against, send_again
+from tests.factories import make_batch, make_order
+from tests.orders.conftest import orders_at_broker, posts, record
+from tests.simulation import SimAccount
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def order(sim_account: Account) -> Order:
+    """Sent once, and proven absent."""
+    batch = record(sim_account)
+    Batch.objects.filter(pk=batch.pk).update(state="finished", finished_at=timezone.now())
+    batch.orders.update(submission_state="not_placed", send_count=1, refusal="Not at Alpaca after 4 look-ups.")
+    return Order.objects.select_related("account", "batch").get(batch=batch)
+
+
+def client_of(person) -> Client:
+    client = Client()
+    client.force_login(person)
+    return client
+
+
+def go(order: Order):
+    return send_again(order=order, actor="ops", now=timezone.now())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_goes_again_under_the_same_id(order: Order, sim: SimAccount) -> None:
+    assert go(order).may_go_on
+    order.batch.refresh_from_db()
+    assert (order.submission_state, order.batch.state, order.batch.finished_at) == ("recorded", "released", None)
+    execute_batch(batch_id=order.batch_id, now=timezone.now())
+    order.refresh_from_db()
+    order.batch.refresh_from_db()
+    assert (order.submission_state, order.send_count) == ("confirmed", 2)
+    assert order.batch.state == "finished"
+    (there,) = orders_at_broker(sim)
+    assert there["client_order_id"] == order.client_order_id
+    entry = AuditEntry.objects.get(action="order.sent_again")
+    assert (entry.actor, entry.subject_id, entry.before["submission_state"]) == ("ops", str(order.pk), "not_placed")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_twice_is_once(order: Order, sim: SimAccount) -> None:
+    late = Order.objects.select_related("account", "batch").get(pk=order.pk)
+    go(order)
+    with pytest.raises(WrongState):
+        go(late)
+    assert AuditEntry.objects.filter(action="order.sent_again").count() == 1
+    execute_batch(batch_id=order.batch_id, now=timezone.now())
+    execute_batch(batch_id=order.batch_id, now=timezone.now())
+    assert len(posts(sim)) == 1
+
+
+def test_one_that_is_there_after_all_is_booked_and_not_sent(order: Order, sim: SimAccount) -> None:
+    sim.api("POST", "/v2/orders", json=body_of(order))
+    before = len(posts(sim))
+    assert go(order).found
+    order.refresh_from_db()
+    assert order.submission_state == "confirmed"
+    assert len(posts(sim)) == before
+    assert not AuditEntry.objects.filter(action="order.sent_again").exists()
+
+
+def body_of(order: Order) -> dict[str, str]:
+    return {
+        "symbol": order.symbol,
+        "side": order.side,
+        "qty": "10",
+        "type": "market",
+        "time_in_force": "day",
+        "client_order_id": order.client_order_id,
+    }
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_order_that_was_placed_in_between_is_refused_by_its_id_and_found(order: Order, sim: SimAccount) -> None:
+    """The guard behind the look-up: the first attempt arrives after it."""
+    go(order)
+    sim.api("POST", "/v2/orders", json=body_of(order))
+    execute_batch(batch_id=order.batch_id, now=timezone.now())
+    order.refresh_from_db()
+    assert order.submission_state == "confirmed"
+    assert len(orders_at_broker(sim)) == 1
+
+
+def test_it_is_checked_anew(order: Order, sim_account: Account) -> None:
+    Account.objects.filter(pk=sim_account.pk).update(max_order_notional="1")
+    proposal = go(order)
+    assert "an order of at most $1.00" in proposal.reasons_against[0]
+    order.refresh_from_db()
+    assert order.submission_state == "not_placed"
+
+
+def test_the_same_ordered_since_is_said(order: Order) -> None:
+    other = make_order(order.account, symbol=order.symbol, recorded_at=timezone.now())
+    warnings = propose(order=order, actor="ops", now=timezone.now()).warnings
+    assert f"ordered again since: order {other.pk}." in warnings[0]
+
+
+@pytest.mark.parametrize("state", ["recorded", "submitting", "unconfirmed", "denied", "rejected"])
+def test_no_other_state_may_be_sent_again(state: str) -> None:
+    order = make_order(submission_state=state, batch=make_batch(state="finished"))
+    assert "proven absent" in reason_against(order)
+
+
+@pytest.mark.parametrize(("batch_state", "reason"), [("halted", "halted by a person"), ("released", "still under way")])
+def test_its_batch_must_be_finished(batch_state: str, reason: str) -> None:
+    order = make_order(submission_state="not_placed", batch=make_batch(state=batch_state))
+    assert reason in reason_against(order)
+
+
+def test_what_alpaca_knew_once_is_no_matter_of_sending() -> None:
+    order = make_order(submission_state="not_placed", broker_order_id="b-1", batch=make_batch(state="finished"))
+    assert "matter for reconciliation" in reason_against(order)
+    assert "no batch" in reason_against(make_order(submission_state="not_placed"))
+
+
+# --- The page -----------------------------------------------------------------------------------------------------
+
+
+def test_ops_see_what_it_would_meet_and_then_send_it(order: Order, people: SimpleNamespace) -> None:
+    ops = client_of(people.ops)
+    path = f"/orders/{order.pk}/again/"
+    assert path in ops.get(order.get_absolute_url()).content.decode()
+    text = ops.get(path).content.decode()
+    assert order.client_order_id in text
+    assert "Send order" in text
+    order.refresh_from_db()
+    assert order.submission_state == "not_placed", "looking changes nothing"
+    answer = ops.post(path, follow=True).content.decode()
+    assert "leaves again, under the same id" in answer
+    assert OrmQ.objects.count() == 1
+    assert "Only an order that is proven absent" in ops.post(path).content.decode()
+    assert OrmQ.objects.count() == 1
+
+
+def test_a_trader_may_not(order: Order, people: SimpleNamespace) -> None:
+    trader = client_of(people.trader)
+    path = f"/orders/{order.pk}/again/"
+    assert path not in trader.get(order.get_absolute_url()).content.decode()
+    assert trader.get(path).status_code == 403
+    assert trader.post(path).status_code == 403
+
+
+def test_nothing_goes_while_alpaca_cannot_be_asked(order: Order, people: SimpleNamespace, settings) -> None:
+    settings.ALPACA_BASE_URL = "http://127.0.0.1:9"
+    settings.BROKER_CONNECT_TIMEOUT = 0.2
+    answer = client_of(people.ops).post(f"/orders/{order.pk}/again/")
+    assert "Nothing was sent." in answer.content.decode()
+    order.refresh_from_db()
+    assert order.submission_state == "not_placed"
