@@ -1,4 +1,4 @@
-"""Positions as a list: which rows the query string asks for, their columns and totals.
+"""Positions as a list: which rows the query string asks for, and their columns.
 
 Open and closed positions have the same columns; which of them are usual depends on what is asked for.
 """
@@ -10,10 +10,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from django.db.models import DateTimeField, QuerySet, Value
 from django.http import QueryDict
 
 from broker.models import Account
 from positions.models import Position
+from positions.sorting import counted, sort_of
 from ui.tables import Column, Table
 
 STATUSES = ("open", "pending", "closed")
@@ -33,29 +35,6 @@ class PositionRow:
         opened_at = self.position.opened_at
         until = self.position.closed_at or self.now
         return None if opened_at is None or until is None else int((until - opened_at).total_seconds())
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Sums over all rows that the filters leave, not over one page. What has no price is counted, not guessed."""
-
-    count: int
-    market_value: Decimal
-    unrealized_pl: Decimal
-    realized_pl: Decimal
-    total_risk: Decimal
-    initial_risk: Decimal  # of the closed ones, where it is known
-    closed_pl: Decimal  # of the same ones
-    won: int
-    lost: int
-    without_price: int
-    without_risk: int
-    estimated: int
-
-    @property
-    def r_multiple(self) -> Decimal | None:
-        """What the closed round trips made together, in units of what they risked together."""
-        return self.closed_pl / self.initial_risk if self.initial_risk else None
 
 
 def _number(label: str, name: str, value: Callable[[Position], Any], *, about: str = "") -> Column[PositionRow]:
@@ -126,9 +105,14 @@ _USUAL_CLOSED = frozenset({
 })  # fmt: skip
 
 
+def lines_of(positions: Iterable[Any]) -> list[PositionRow]:
+    """Return the lines of positions as `position_rows` reads them."""
+    return [PositionRow(position, position.drift_count, position.seen_at) for position in positions]
+
+
 def _table(usual: frozenset[str]) -> Table[PositionRow]:
-    columns = tuple(replace(column, is_extra=column.name not in usual) for column in _COLUMNS)
-    return Table(in_database=False, default_sort="symbol", columns=columns)
+    columns = tuple(replace(c, is_extra=c.name not in usual, **sort_of(c.name)) for c in _COLUMNS)
+    return Table(in_database=True, default_sort="symbol", columns=columns, lines=lines_of)
 
 
 TABLE = _table(_USUAL_OPEN | {"status"})
@@ -145,47 +129,17 @@ def drifts_by_symbol(account: Account) -> Mapping[str, int]:
     return Counter(account.drifts.filter(state="open").exclude(symbol="").values_list("symbol", flat=True))
 
 
-def position_rows(account: Account, params: QueryDict, *, now: datetime | None = None) -> list[PositionRow]:
-    """Return the rows that ?status=, ?side=, ?symbol= (exact), ?q= (part of a symbol) and ?drift=yes leave."""
+def position_rows(account: Account, params: QueryDict, *, now: datetime | None = None) -> "QuerySet[Position]":
+    """Return the positions that ?status=, ?side=, ?symbol= (exact), ?q= (part of a symbol) and ?drift=yes leave."""
     positions = Position.objects.filter(account=account)
     for name, field in (("status", "state"), ("side", "side")):
         if value := params.get(name):
             positions = positions.filter(**{field: value})
     if symbol := params.get("symbol", "").strip():
-        positions = positions.filter(symbol__iexact=symbol)
+        positions = positions.filter(symbol=symbol.upper())
     if part := params.get("q", "").strip():
         positions = positions.filter(symbol__icontains=part)
     drifts = drifts_by_symbol(account)
-    rows = [PositionRow(position, drifts.get(position.symbol, 0), now) for position in positions]
-    return [row for row in rows if row.drifts] if params.get("drift") == "yes" else rows
-
-
-def totals(rows: Iterable[PositionRow]) -> Totals:
-    positions = [row.position for row in rows]
-    held = [position for position in positions if position.is_open]
-    closed = [position for position in positions if position.state == Position.State.CLOSED]
-    measured = [position for position in closed if position.initial_risk]
-    return Totals(
-        count=len(positions),
-        market_value=_sum(position.market_value for position in held),
-        unrealized_pl=_sum(position.unrealized_pl for position in held),
-        realized_pl=_sum(position.realized_pl for position in positions),
-        total_risk=_sum(position.total_risk for position in held),
-        initial_risk=_sum(position.initial_risk for position in measured),
-        closed_pl=_sum(position.realized_pl for position in measured),
-        won=sum(position.realized_pl > 0 for position in closed),
-        lost=sum(position.realized_pl < 0 for position in closed),
-        without_price=sum(position.last_price is None for position in held),
-        without_risk=sum(position.total_risk is None for position in held),
-        estimated=sum(position.is_estimated for position in positions),
-    )
-
-
-def _sum(values: Iterable[Decimal | None]) -> Decimal:
-    return sum((value for value in values if value is not None), Decimal(0))
-
-
-def oldest_price(rows: Iterable[PositionRow]) -> datetime | None:
-    """The age of a sum is that of its oldest part."""
-    times = [row.position.last_price_at for row in rows if row.position.is_open and row.position.last_price_at]
-    return min(times, default=None)
+    if params.get("drift") == "yes":
+        positions = positions.filter(symbol__in=drifts)
+    return positions.annotate(drift_count=counted(drifts), seen_at=Value(now, DateTimeField(null=True)))

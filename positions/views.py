@@ -6,7 +6,8 @@ from django.views.decorators.http import require_GET
 
 from broker.models import Account
 from orders.account_choice import chosen_account
-from positions.listing import STATUSES, oldest_price, position_rows, table_for, totals
+from positions.adding_up import oldest_price, totals
+from positions.listing import STATUSES, position_rows, table_for
 from positions.models import Position
 from ui.htmx import render_page
 from ui.tables import wants_csv
@@ -20,7 +21,7 @@ def position_list(request: HttpRequest) -> HttpResponseBase:
     if wants_csv(request.GET):
         return table.csv("positions", rows, request.GET)
     context = {
-        "listing": table.show(rows, request.GET, page_size=100),
+        "listing": table.show(rows, request.GET),
         "totals": totals(rows),
         "prices_at": oldest_price(rows),
         "tabs": _tabs(account),
