@@ -20,6 +20,8 @@ JUMPS = (
     Jump("b", "Batches", "orders:batches"),
     Jump("c", "Reconciliation", "reconciliation:index"),
     Jump("n", "Runs", "reconciliation:runs"),
+    Jump("t", "Protection", "protection"),
+    Jump("i", "Insight", "insight"),
     Jump("u", "Audit", "audit:list"),
     Jump("s", "System", "system"),
     Jump("a", "Admin", "admin:index", needs_staff=True),
