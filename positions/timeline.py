@@ -70,12 +70,12 @@ def of_orders(orders: Iterable[Order]) -> list[Happening]:
 
 def _order_words(order: Order) -> str:
     size = qty(order.qty) if order.qty is not None else f"${order.notional} of"
-    words = [order.get_side_display().lower(), size, order.symbol, order.order_type.replace("_", " ")]
-    if order.limit_price is not None:
-        words.append(f"limit {price(order.limit_price)}")
-    if order.stop_price is not None:
-        words.append(f"stop {price(order.stop_price)}")
-    return " ".join(words)
+    prices = [("stop", order.stop_price), ("limit", order.limit_price)]
+    how = " ".join(f"{name} {price(value)}" for name, value in prices if value is not None)
+    words = order.order_type.replace("_", " ")
+    if how and words not in {"limit", "stop", "stop limit"}:
+        how = f"{words} {how}"
+    return f"{order.get_side_display().lower()} {size} {order.symbol} {how or words}"
 
 
 def _origin(order: Order) -> str:

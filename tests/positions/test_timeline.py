@@ -63,9 +63,9 @@ def test_everything_is_merged_newest_first():
     change()
     found = history_of(position).timeline
     assert [(entry.kind, entry.text) for entry in found] == [
-        ("order", "Order ended: sell 10 QCOM limit limit 199.00"),
+        ("order", "Order ended: sell 10 QCOM limit 199.00"),
         ("parameters", "Parameters of QCOM: none of its own → stop 7 %, target 15 %"),
-        ("order", "Order: sell 10 QCOM limit limit 199.00"),
+        ("order", "Order: sell 10 QCOM limit 199.00"),
         ("fix", "Record repaired: Record our order buy 74 QCOM"),
         ("adjustment", "Average price: 172.50"),
         ("fill", "Bought 74 at 172.30"),
