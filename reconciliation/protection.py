@@ -179,7 +179,7 @@ def _notes(
     held: Held, mine: Sequence[LiveOrder], stops: Sequence[LiveOrder], targets: Sequence[LiveOrder]
 ) -> Iterable[str]:
     if held.stop is None:
-        yield "Our books plan no stop for it."
+        yield "No stop is planned."
     elif held.last is not None and _beyond(held, held.stop, held.last) < 0:
         yield f"The price is beyond the planned stop of {price(held.stop)} already."
     for stop in stops:

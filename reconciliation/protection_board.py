@@ -69,6 +69,10 @@ class ProtectionBoard:
     rows: list[Row]
     totals: Totals
 
+    @property
+    def naked(self) -> int:
+        return self.totals.count_of(Coverage.NAKED)
+
 
 def protection_board(account: Account, now: datetime) -> ProtectionBoard:
     picture = _last_picture(account)

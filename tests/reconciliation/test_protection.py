@@ -252,7 +252,7 @@ def test_the_board_sums_up_what_is_not_protected(trader: Client, account: Accoun
     text = page(trader, PATH)
     assert "$1,421.00" in text  # 24 and 74 × 14.50
     assert "$17,689.00" in text  # (24 + 74) × 180.50
-    assert "Record only: no order at Alpaca ends it." in text
+    assert "1 position with a record only." in text
     rows = {row.split(",")[0]: row.split(",")[1] for row in csv_rows(trader, f"{PATH}?format=csv")[1:]}
     assert rows == {"QCOM": "covered", "NVDA": "partly", "ACGL": "naked"}
     assert [row[:4] for row in csv_rows(trader, f"{PATH}?format=csv&status=naked")[1:]] == ["ACGL"]
@@ -299,7 +299,7 @@ def test_a_stop_that_ended_since_guards_nothing(trader: Client, account: Account
 def test_what_only_alpaca_holds_is_shown_without_a_plan(trader: Client, account: Account) -> None:
     see(account, ["QCOM"], ours={})
     assert csv_rows(trader, f"{PATH}?format=csv")[1].startswith("QCOM,naked,74,0,180.5,,,,,,13357.0")
-    assert "Held at Alpaca and not in our books." in page(trader, PATH)
+    assert "Not in our books." in page(trader, PATH)
 
 
 def test_the_board_costs_the_same_for_many_positions(trader: Client, account: Account) -> None:
