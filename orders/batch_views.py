@@ -26,6 +26,7 @@ from orders.models import Batch
 from orders.recording import record_batch
 from orders.releasing import release_batch
 from orders.unsent import unsent_file, unsent_orders
+from ui.formatting import counted
 from ui.htmx import redirect_to, render_page
 from ui.tables import wants_csv
 from work.queue import enqueue_once
@@ -197,5 +198,6 @@ def halt(request: HttpRequest, batch_id: int) -> HttpResponse:
     except OrdersError as error:
         messages.warning(request, str(error))
     else:
-        messages.success(request, f"Batch {batch.pk} is halted: {denied} orders were not sent. What is sent goes on.")
+        kept = counted(denied, "order was", "orders were")
+        messages.success(request, f"Batch {batch.pk} is halted: {kept} not sent. What is sent goes on.")
     return redirect_to(request, batch)

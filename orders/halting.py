@@ -11,6 +11,7 @@ from orders.errors import WrongState
 from orders.finishing import finish_batch
 from orders.lifecycle import SubmissionState
 from orders.models import Batch, Order, OrderEvent
+from ui.formatting import counted
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ def halt_batch(*, batch: Batch, actor: str, reason: str, now: datetime) -> int:
             account=batch.account.slug,
             subject_type="batch",
             subject_id=batch.pk,
-            summary=f"Halted batch {batch.pk}, {batch.name}: {denied} orders were not sent",
+            summary=f"Halted batch {batch.pk}, {batch.name}: {counted(denied, 'order was', 'orders were')} not sent",
             reason=reason,
         )
     finish_batch(batch_id=batch.pk, now=now)

@@ -13,6 +13,7 @@ from orders.checking import CheckedBatch
 from orders.errors import AccountNotUsable, BatchNotUsable, DuplicateBatch
 from orders.identity import new_client_order_id
 from orders.models import Batch, Order, OrderEvent
+from ui.formatting import counted
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +95,7 @@ def _journal(batch: Batch, checked: CheckedBatch, actor: str, now: datetime) -> 
         account=batch.account.slug,
         subject_type="batch",
         subject_id=batch.pk,
-        summary=f"Recorded batch {batch.pk}, {batch.name}: {len(checked.lines)} orders",
+        summary=f"Recorded batch {batch.pk}, {batch.name}: {counted(len(checked.lines), 'order')}",
         after={
             "orders": len(checked.lines),
             "buys_notional": plain(checked.notional),

@@ -22,6 +22,7 @@ from positions.rebuilding import rebuild_positions
 from reconciliation.errors import IncompleteRead
 from reconciliation.models import ReadingCursor
 from reconciliation.progress import ProgressNote
+from ui.formatting import counted
 
 ACTOR = "system:import"
 
@@ -98,7 +99,8 @@ def _finish(account: Account, cursor: ReadingCursor) -> None:
             account=account.slug,
             subject_type="account",
             subject_id=account.pk,
-            summary=f"Imported the history of {account.slug}: {orders} orders, {fills} fills, {len(symbols)} symbols.",
+            summary=f"Imported the history of {account.slug}: {counted(orders, 'order')}, {counted(fills, 'fill')}, "
+            f"{counted(len(symbols), 'symbol')}.",
             after={"orders": orders, "fills": fills, "symbols": len(symbols)},
         )
         _end(cursor, now)

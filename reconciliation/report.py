@@ -12,6 +12,7 @@ from broker.numbers import plain
 from broker.times import NEW_YORK
 from positions.models import Position
 from reconciliation.models import Drift, Fix, Run
+from ui.formatting import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +138,7 @@ def _roots_of(run: Run, fixes: list[Fix]) -> list[Drift]:
 def _finding(drift: Drift) -> Finding:
     return Finding(
         kind=drift.title,
-        severity=drift.severity,
+        severity=family_severity(drift),
         symbol=drift.symbol,
         sentence=drift.sentence,
         dollars=_money(drift.dollars) if drift.dollars is not None else None,
@@ -192,17 +193,19 @@ def _holdings(run: Run, fixes: list[Fix]) -> list[Holding]:
 
 
 def _summary(run: Run, roots: list[Drift], fixes: list[Fix], holdings: list[Holding], closed: list[str]) -> list[str]:
-    lines = [f"Run {run.pk} of {run.account.name} ended {run.get_state_display().lower()} after {run.api_calls} calls."]
+    calls = counted(run.api_calls, "call")
+    lines = [f"Run {run.pk} of {run.account.name} ended {run.get_state_display().lower()} after {calls}."]
     if roots:
         orders = sum(1 for drift in roots if drift.group in {"identity", "order_state", "fills"})
         consequences = sum(len(drift.consequences.all()) for drift in roots)
         lines.append(
-            f"{len(roots)} causes of drift, {orders} of them orders or fills, with {consequences} consequences."
+            f"{counted(len(roots), 'cause')} of drift, {orders} of them orders or fills, "
+            f"with {counted(consequences, 'consequence')}."
         )
     verified = [fix for fix in fixes if fix.state == Fix.State.VERIFIED]
     if verified:
-        lines.append(f"{len(verified)} of {len(fixes)} fixes were applied and verified by a fresh read.")
-    lines.append(f"{len(holdings)} open positions{', closed: ' + ', '.join(closed) if closed else ''}.")
+        lines.append(f"{len(verified)} of {counted(len(fixes), 'fix', 'fixes')} applied and verified by a fresh read.")
+    lines.append(f"{counted(len(holdings), 'open position')}{', closed: ' + ', '.join(closed) if closed else ''}.")
     return lines
 
 
@@ -217,11 +220,12 @@ def _problem(run: Run, roots: list[Drift]) -> list[str]:
     if run.state == Run.State.IN_SYNC:
         lines = [f"None is left: database and Alpaca agree. They had come apart over {_money(dollars)} dollars."]
     if unrecorded:
-        lines.append(f"{len(unrecorded)} orders were carried out at Alpaca while the database did not record them.")
+        orders = counted(len(unrecorded), "order was", "orders were")
+        lines.append(f"{orders} carried out at Alpaca and not recorded in the database.")
     naked = [c for drift in roots for c in drift.consequences.all() if c.kind == "position_broker_only"]
     if naked:
         symbols = ", ".join(sorted(c.symbol for c in naked))
-        lines.append(f"{len(naked)} positions had no recorded stop, target or risk: {symbols}.")
+        lines.append(f"{counted(len(naked), 'position')} had no recorded stop, target or risk: {symbols}.")
     return lines
 
 
@@ -270,10 +274,11 @@ def _next_steps(run: Run, fixes: list[Fix]) -> list[str]:
     steps = []
     waiting = [fix for fix in fixes if fix.state == Fix.State.PROPOSED]
     if waiting:
-        steps.append(f"Approve or ignore {len(waiting)} proposed fixes.")
+        steps.append(f"Approve or ignore {counted(len(waiting), 'proposed fix', 'proposed fixes')}.")
     failed = [fix for fix in fixes if fix.state == Fix.State.FAILED]
     if failed:
-        steps.append(f"Look at {len(failed)} fixes that a fresh read did not verify; each can be undone.")
+        refuted = counted(len(failed), "fix", "fixes")
+        steps.append(f"Look at {refuted} that a fresh read did not verify; each can be undone.")
     unfixable = Drift.objects.filter(account=run.account, state=Drift.State.OPEN, fix=None).roots()
     steps.extend(f"Decide: {drift.sentence}" for drift in unfixable)
     if run.state == Run.State.INCOMPLETE:

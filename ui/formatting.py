@@ -134,6 +134,11 @@ def span(seconds: float) -> str:
     return f"{whole // 86400} d {whole % 86400 // 3600} h"
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """1 order, 7 orders, 1,200 orders."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def bytes_of(count: int | None) -> str:
     if count is None:
         return UNKNOWN

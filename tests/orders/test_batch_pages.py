@@ -358,7 +358,7 @@ def test_halting_denies_what_is_unsent(ops: Client) -> None:
     order = make_order(batch=batch, submission_state="recorded")
     path = f"/batches/{batch.pk}/halt/"
     assert b"field-error" in ops.post(path, {"reason": " "}).content
-    assert b"1 orders were not sent" in ops.post(path, {"reason": "Wrong day"}, follow=True).content
+    assert b"1 order was not sent" in ops.post(path, {"reason": "Wrong day"}, follow=True).content
     batch.refresh_from_db()
     order.refresh_from_db()
     assert (batch.state, order.submission_state) == ("halted", "denied")

@@ -122,10 +122,10 @@ def test_second_run_after_a_backfill_writes_nothing_but_itself(
 
 
 def _rows() -> dict[str, Any]:
-    """Every row of the books; not the run itself, its cursor, and what processes keep of one another."""
+    """Every row of the books; not the run itself with its picture, its cursor, and what processes keep of one another."""
     kept = {"orders", "positions", "reconciliation", "audit", "broker"}
     models = [model for model in apps.get_models() if model._meta.app_label in kept]
-    others = {"Run", "ReadingCursor", "RequestBudget"}
+    others = {"Run", "RunSnapshot", "ReadingCursor", "RequestBudget"}
     return {m.__name__: list(m._default_manager.order_by("pk").values()) for m in models if m.__name__ not in others}
 
 
@@ -206,3 +206,13 @@ def test_report_before_the_first_run(account: Account) -> None:
     status, text = run("report")
     assert status == 2
     assert "never reconciled" in text
+
+
+def test_reconcile_that_is_incomplete_says_its_reason_once_and_what_to_start(account: Account, settings: Any) -> None:
+    settings.ALPACA_BASE_URL = "http://127.0.0.1:9"
+    out, err = StringIO(), StringIO()
+    with pytest.raises(SystemExit) as end:
+        call_command("reconcile", stdout=out, stderr=err)
+    assert end.value.code == 2
+    assert (out.getvalue() + err.getvalue()).count("No connection to Alpaca") == 1
+    assert "Start it: manage.py alpacasim." in err.getvalue()

@@ -119,3 +119,17 @@ def test_span(seconds, text):
 @pytest.mark.parametrize(("count", "text"), [(None, "–"), (12, "12 B"), (487424, "487.4 kB"), (5 * 10**9, "5.0 GB")])
 def test_bytes(count, text):
     assert formatting.bytes_of(count) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "words", "said"),
+    [
+        (0, ("order",), "0 orders"),
+        (1, ("order",), "1 order"),
+        (1200, ("order",), "1,200 orders"),
+        (1, ("fix", "fixes"), "1 fix"),
+        (2, ("fix", "fixes"), "2 fixes"),
+    ],
+)
+def test_one_is_no_plural(number, words, said):
+    assert formatting.counted(number, *words) == said

@@ -25,6 +25,7 @@ from orders.lifecycle import SubmissionState
 from orders.models import Batch
 from orders.recording import record_batch
 from orders.releasing import NEW_YORK, next_time, release_batch
+from ui.formatting import counted
 
 
 class Command(BaseCommand):
@@ -68,7 +69,7 @@ class Command(BaseCommand):
             return self._end_unrecorded(account, checked, options)
         actor = f"command:{getpass.getuser()}"
         batch = record_batch(account=account, checked=checked, actor=actor, now=now, scheduled_for=scheduled_for)
-        self._say(f"batch {batch.pk}: {len(checked.lines)} orders recorded")
+        self._say(f"batch {batch.pk}: {counted(len(checked.lines), 'order')} recorded")
         if scheduled_for is not None:
             at = scheduled_for.astimezone(NEW_YORK)
             self._say(f"batch {batch.pk}: to be sent {at:%a %-d %b %Y %H:%M} New York time, by the worker")
@@ -106,7 +107,7 @@ class Command(BaseCommand):
         if checked.errors:
             self._say(f"{checked.name} cannot be used, {len(checked.errors)} found wrong: nothing was recorded.")
         else:
-            self._say(f"{checked.name} can be used: {len(checked.lines)} orders. Nothing was recorded.")
+            self._say(f"{checked.name} can be used: {counted(len(checked.lines), 'order')}. Nothing was recorded.")
         self._print(options, account, None, checked)
         return 2 if checked.errors else 0
 

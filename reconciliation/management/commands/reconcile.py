@@ -9,7 +9,9 @@ from django.core.management.base import BaseCommand
 from reconciliation.account_option import add_account_option, as_json, chosen_account, refusals
 from reconciliation.documents import run_document
 from reconciliation.models import Drift, Run
+from reconciliation.presentation import family_severity
 from reconciliation.running import run_reconciliation
+from ui.formatting import counted
 
 EXIT = {Run.State.IN_SYNC: 0, Run.State.DRIFT: 1, Run.State.INCOMPLETE: 2}
 
@@ -35,7 +37,8 @@ class Command(BaseCommand):
         sys.exit(EXIT[Run.State(run.state)])
 
     def _tell(self, run: Run) -> None:
-        self.stdout.write(f"Run {run.pk} of {run.account.slug}: {run.get_state_display()}, {run.api_calls} calls.")
+        calls = counted(run.api_calls, "call")
+        self.stdout.write(f"Run {run.pk} of {run.account.slug}: {run.get_state_display()}, {calls}.")
         if run.incomplete_reason:
             self.stderr.write(run.incomplete_reason)
         drifts = Drift.objects.filter(last_run=run, state=Drift.State.OPEN).roots().prefetch_related("consequences")
@@ -43,6 +46,6 @@ class Command(BaseCommand):
             drifts = drifts.exclude(group="evidence")  # that it is incomplete has just been said
         for drift in drifts:
             fix = f"  fix {drift.fix_id}" if drift.fix_id else "  no fix"
-            self.stdout.write(f"  {drift.severity:8} {drift.sentence}{fix}")
+            self.stdout.write(f"  {family_severity(drift):8} {drift.sentence}{fix}")
             for consequence in drift.consequences.all():
                 self.stdout.write(f"           └ {consequence.sentence}")

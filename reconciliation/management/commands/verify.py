@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from reconciliation.account_option import add_account_option, as_json, chosen_account, refusals
 from reconciliation.verifying import verify_account
+from ui.formatting import counted
 
 
 class Command(BaseCommand):
@@ -32,5 +33,5 @@ class Command(BaseCommand):
                 self.stdout.write(f"{row['symbol']} {row['field']}: stored {row['stored']}, rebuilt {row['rebuilt']}")
             for row in found.broker:
                 self.stdout.write(f"{row['symbol']}: rebuilt {row['rebuilt']}, Alpaca {row['broker']}")
-            self.stdout.write(f"{found.positions} positions: {'equal' if found.is_equal else 'NOT equal'}.")
+            self.stdout.write(f"{counted(found.positions, 'position')}: {'equal' if found.is_equal else 'NOT equal'}.")
         sys.exit(0 if found.is_equal else 1)
