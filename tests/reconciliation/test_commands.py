@@ -122,7 +122,7 @@ def test_second_run_after_a_backfill_writes_nothing_but_itself(
 
 
 def _rows() -> dict[str, Any]:
-    """Every row of the books; not the run itself with its picture, its cursor, and what processes keep of one another."""
+    """Every row of the books; not the run with its picture and cursor, nor what processes share."""
     kept = {"orders", "positions", "reconciliation", "audit", "broker"}
     models = [model for model in apps.get_models() if model._meta.app_label in kept]
     others = {"Run", "RunSnapshot", "ReadingCursor", "RequestBudget"}
