@@ -14,7 +14,10 @@ from reconciliation.models import Run
 from reconciliation.refreshing import refresh_account, thin_snapshots
 from reconciliation.running import account_lease, make_run, request_run
 from reconciliation.snapshots import prune_pictures
-from work.queue import mark_started
+from work.queue import mark_started, rest
+
+#: How long the figures are left alone after they could not be read.
+SECONDS_AFTER_FAILURE = 5.0
 
 
 def make_run_task(run_id: int) -> str:
@@ -41,8 +44,13 @@ def apply_approved_task(account_id: int) -> str:
 
 
 def refresh_account_task(account_id: int) -> str:
-    mark_started(f"refresh:{account_id}")
-    return refresh_account(account=Account.objects.get(pk=account_id), now=timezone.now())
+    name = f"refresh:{account_id}"
+    mark_started(name)
+    outcome = refresh_account(account=Account.objects.get(pk=account_id), now=timezone.now())
+    if outcome.startswith("not refreshed"):
+        # Keys that are refused, or a server that is down, must not cost the budget that orders need.
+        rest(name, seconds=SECONDS_AFTER_FAILURE, now=timezone.now())
+    return outcome
 
 
 def thin_out() -> str:

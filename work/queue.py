@@ -26,3 +26,8 @@ def enqueue_once(name: str, function: str, *args: object, now: datetime) -> bool
 def mark_started(name: str) -> None:
     """The delivery arrived: the name may be queued again."""
     leases.give_back(f"queued:{name}", holder="queue")
+
+
+def rest(name: str, *, seconds: float, now: datetime) -> None:
+    """What failed for a reason outside is not tried again at once: the name may be queued again after `seconds`."""
+    leases.take(f"queued:{name}", seconds=seconds, now=now, holder="queue")

@@ -4,10 +4,14 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from django_q.models import OrmQ
 
 from broker.models import Account, AccountSnapshot
+from reconciliation.due_work import queue_due_work
 from reconciliation.refreshing import refresh_account
+from reconciliation.tasks import refresh_account_task
 from tests.simulation import SimAccount
+from work.models import Lease
 
 pytestmark = pytest.mark.django_db
 NOW = timezone.now()
@@ -47,3 +51,18 @@ def test_another_account_behind_the_keys_is_no_silence(sim_account: Account) -> 
     sim_account.refresh_from_db()
     assert sim_account.unread_since == NOW
     assert not sim_account.is_silent
+
+
+def is_queued() -> bool:
+    queue_due_work(timezone.now())
+    return any(row.func() == "reconciliation.tasks.refresh_account_task" for row in OrmQ.objects.all())
+
+
+def test_what_could_not_be_read_is_not_asked_for_again_at_once(sim_account: Account, sim: SimAccount) -> None:
+    sim.fault("status", path="/v2/account", status=401, times=None)
+    assert is_queued()
+    OrmQ.objects.all().delete()
+    assert refresh_account_task(sim_account.pk).startswith("not refreshed")
+    assert not is_queued()
+    Lease.objects.filter(name=f"queued:refresh:{sim_account.pk}").update(expires_at=timezone.now())
+    assert is_queued()
