@@ -22,6 +22,7 @@ from ui.tables import Column, Table
 
 BATCHES: Table[Batch] = Table(
     in_database=True,
+    has_chooser=True,
     default_sort="-created_at",
     columns=(
         Column(name="batch", label="Batch", sort_field="pk", value=lambda batch: batch.pk),
@@ -125,40 +126,53 @@ def halt_of(batch: Batch) -> Halt | None:
 
 @dataclass(frozen=True, slots=True)
 class PreviewLine:
-    """One line of a file that could be read, what it is reckoned to cost or bring, and what is wrong with it."""
+    """One line of a file, what it is reckoned to cost or bring, and what is wrong with it.
 
-    line: Line
+    `line` is None when it could not be read.
+    """
+
+    number: int
+    line: Line | None
     cost: Cost | None
     errors: tuple[LineError, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class PreviewTotals:
+    """`bought` and `sold` are None while no line has a known price."""
+
     buys: int
     sells: int
-    bought: Decimal
-    sold: Decimal
+    unread: int
     unpriced: int
+    bought: Decimal | None
+    sold: Decimal | None
 
     @property
-    def all(self) -> Decimal:
-        return self.bought + self.sold
+    def all(self) -> Decimal | None:
+        return None if self.bought is None or self.sold is None else self.bought + self.sold
 
 
 def preview_lines(checked: CheckedBatch) -> list[PreviewLine]:
-    wrong: dict[int | None, list[LineError]] = defaultdict(list)
+    wrong: dict[int, list[LineError]] = defaultdict(list)
     for error in checked.errors:
-        wrong[error.line].append(error)
-    return [PreviewLine(line, checked.costs.get(line.number), tuple(wrong[line.number])) for line in checked.lines]
+        if error.line is not None:
+            wrong[error.line].append(error)
+    lines = {line.number: line for line in checked.lines}
+    numbers = sorted(lines.keys() | wrong.keys()) if lines else []
+    return [PreviewLine(n, lines.get(n), checked.costs.get(n), tuple(wrong.get(n, ()))) for n in numbers]
 
 
 def preview_totals(rows: list[PreviewLine]) -> PreviewTotals:
-    def dollars(side: str) -> Decimal:
-        return sum((row.cost.dollars for row in rows if row.cost and row.line.side == side), Decimal(0))
+    read = [(row.line, row.cost) for row in rows if row.line is not None]
+    priced = [(line, cost.dollars) for line, cost in read if cost is not None]
 
-    buys = sum(1 for row in rows if row.line.side == "buy")
-    unpriced = sum(1 for row in rows if row.cost is None)
-    return PreviewTotals(buys, len(rows) - buys, dollars("buy"), dollars("sell"), unpriced)
+    def dollars(side: str) -> Decimal | None:
+        return sum((dollars for line, dollars in priced if line.side == side), Decimal(0)) if priced else None
+
+    buys = sum(1 for line, _cost in read if line.side == "buy")
+    unpriced = len(read) - len(priced)
+    return PreviewTotals(buys, len(read) - buys, len(rows) - len(read), unpriced, dollars("buy"), dollars("sell"))
 
 
 def default_schedule(account: Account, now: datetime) -> datetime:

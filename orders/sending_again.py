@@ -123,7 +123,8 @@ def _since(order: Order) -> list[str]:
     if not found:
         return []
     named = ", ".join(str(pk) for pk in found[:_NAMED]) + (" and more" if len(found) > _NAMED else "")
-    return [f"To {order.side} {order.symbol} was ordered again since: order {named}. Do you want it twice?"]
+    verb = "bought" if order.side == "buy" else "sold"
+    return [f"{order.symbol} was {verb} again since, or is to be: order {named}. Do you want it twice?"]
 
 
 def send_again(*, order: Order, actor: str, now: datetime) -> Proposal:

@@ -10,7 +10,7 @@ from orders.listing import TABLE, listed_orders, status_choices, submission_choi
 from orders.models import Order
 from orders.related import chain_of, group_of
 from orders.sending_again import reason_against
-from orders.wording import refused_now
+from orders.wording import legend, refused_now
 from ui.htmx import render_page
 from ui.tables import wants_csv
 
@@ -28,6 +28,7 @@ def order_list(request: HttpRequest) -> HttpResponseBase:
         "listing": TABLE.show(orders, request.GET),
         "statuses": status_choices(account),
         "submission_states": submission_choices(),
+        "legend": legend(),
     }
     return render_page(request, "orders/order_list.html", "orders/_orders.html", context)
 

@@ -54,6 +54,12 @@ _REFUSALS = (
 )
 
 
+def legend() -> dict[str, list[tuple[str, str, str]]]:
+    """Return word, label and sentence of every state, for a legend."""
+    sending = [(state.value, state.label, SENDING[state]) for state in SubmissionState]
+    return {"sending": sending, "at_alpaca": [(w, w.replace("_", " "), text) for w, text in AT_ALPACA.items()]}
+
+
 def sending_sentence(state: str) -> str:
     return SENDING.get(state, "")
 
