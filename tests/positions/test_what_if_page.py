@@ -120,7 +120,9 @@ def test_a_stop_beyond_the_last_price_warns(reader):
 def test_htmx_gets_the_result_alone_and_others_a_page(reader):
     position = make_held()
     fragment = ask(reader, position, "stop_pct=5", **HTMX).content.decode()
-    assert fragment.lstrip().startswith('<div class="stack" id="what-if-result"')
+    assert 'hx-swap-oob="innerHTML">Stop 95.00, target 116.00: risk $50.00, reward to risk 3.20 : 1.' in fragment
+    assert '<div class="stack" id="what-if-result">' in fragment
+    assert "<html" not in fragment
     assert "<form" not in fragment
     page = ask(reader, position, "stop_pct=5").content.decode()
     assert "<h1>What if: QCOM long</h1>" in page
