@@ -19,6 +19,7 @@ NEW_YORK = ZoneInfo("America/New_York")
 
 TABLE: Table[AuditEntry] = Table(
     in_database=True,
+    has_chooser=True,
     default_sort="-at",
     columns=(
         Column(name="at", label="Time", kind="time", sort_field="at", value=lambda e: e.at),

@@ -26,6 +26,7 @@ _BY_TIME = ("recorded_at",)
 
 TABLE: Table[Order] = Table(
     in_database=True,
+    has_chooser=True,
     default_sort="-recorded_at",
     details=_listed,
     columns=(

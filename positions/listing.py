@@ -112,7 +112,7 @@ def lines_of(positions: Iterable[Any]) -> list[PositionRow]:
 
 def _table(usual: frozenset[str]) -> Table[PositionRow]:
     columns = tuple(replace(c, is_extra=c.name not in usual, **sort_of(c.name)) for c in _COLUMNS)
-    return Table(in_database=True, default_sort="symbol", columns=columns, lines=lines_of)
+    return Table(in_database=True, has_chooser=True, default_sort="symbol", columns=columns, lines=lines_of)
 
 
 TABLE = _table(_USUAL_OPEN | {"status"})

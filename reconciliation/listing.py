@@ -51,6 +51,7 @@ def _count(name: str, label: str, field: str, about: str) -> Column[Run]:
 
 RUNS: Table[Run] = Table(
     in_database=True,
+    has_chooser=True,
     default_sort="-run",
     columns=(
         Column(name="run", label="Run", sort_field="pk", value=lambda run: run.pk),

@@ -36,6 +36,7 @@ INSTALLED_APPS = [
     "django_q",
     "ui",
     "audit",
+    "bookmarks",
     "work",
     "broker",
     "orders",

@@ -13,6 +13,7 @@ urlpatterns = [
     path("protection/", protection_views.board, name="protection"),
     path("insight/", insight_views.insight, name="insight"),
     path("audit/", include("audit.urls")),
+    path("saved-links/", include("bookmarks.urls")),
     path("system/", system_views.system, name="system"),
     path("system/retry/<str:failure_id>", system_views.retry, name="retry"),
     path("system/halt", views.halt, name="halt"),

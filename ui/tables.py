@@ -18,6 +18,8 @@ from ui.paging import Details, Found, Order, Slice, page_of_rows, page_of_values
 
 Row = TypeVar("Row")
 PAGE_SIZE = 50
+#: What ?rows= may ask for.
+PAGE_SIZES = (10, 25, 50, 100, 200)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,27 +102,31 @@ class Listing(Generic[Row]):
         return f"{self.page.start_index:,}–{self.page.end_index:,} of {total}"
 
     @property
-    def width(self) -> int:
-        return len(self.headers)
+    def sizes(self) -> Sequence[int]:
+        return sorted({*PAGE_SIZES, self.page.size})
 
     @property
-    def is_chosen(self) -> bool:
-        """The columns are not the usual ones."""
-        return any(self.params.getlist("columns"))
+    def chosen_columns(self) -> list[str]:
+        return [name for text in self.params.getlist("columns") for name in text.split(",") if name]
 
     @property
-    def usual_columns_href(self) -> str:
-        return _href(self.params, columns=None)
+    def is_arranged(self) -> bool:
+        """The columns or the rows on a page are not the usual ones."""
+        return bool(self.chosen_columns or self.params.get("rows"))
+
+    @property
+    def usual_href(self) -> str:
+        return _href(self.params, columns=None, rows=None, page=None)
 
     @property
     def kept(self) -> list[tuple[str, str]]:
         """What a form that chooses columns has to send along."""
-        left_out = {"columns", "page", "format"}
+        left_out = {"columns", "rows", "page", "format"}
         return [(name, value) for name, values in self.params.lists() if name not in left_out for value in values]
 
     @property
     def csv_href(self) -> str:
-        return _href(self.params, format="csv", page=None, columns=None)
+        return _href(self.params, format="csv", page=None, columns=None, rows=None)
 
     @property
     def first_href(self) -> str:
@@ -141,12 +147,14 @@ class Table(Generic[Row]):
     default_sort: str
     #: False: the rows are a list of values, sorted in Python, exactly. True: a QuerySet, sorted by the database.
     in_database: bool
+    #: Its template shows the columns of ?columns=, and has the chooser for them.
+    has_chooser: bool = False
     #: From the query of all rows of this kind, makes the one that reads what a line shows; else the list's own does.
     details: Details | None = None
     #: Makes the lines of the list from what the database gave, where they are not the same.
     lines: Callable[[list[Any]], list[Row]] | None = None
     #: Query-string names that only arrange or select the view and are no filters.
-    not_filters: frozenset[str] = frozenset({"sort", "page", "format", "account", "columns"})
+    not_filters: frozenset[str] = frozenset({"sort", "page", "format", "account", "columns", "rows"})
 
     def sort_of(self, params: QueryDict) -> Sort:
         """Read ?sort=name or ?sort=-name; a word that means nothing here gives the default."""
@@ -160,7 +168,7 @@ class Table(Generic[Row]):
         asked = {name.strip() for text in params.getlist("columns") for name in text.split(",")}
         choosable = [column for column in self.columns if column.label]
         chosen = {column.name for column in choosable if column.name in asked}
-        if not chosen:
+        if not chosen or not self.has_chooser:
             chosen = {column.name for column in choosable if not column.is_extra}
         return {column.name: number == 0 or column.name in chosen for number, column in enumerate(choosable)}
 
@@ -170,7 +178,7 @@ class Table(Generic[Row]):
         return Listing(
             params=params,
             headers=[self._header(column, sort, params) for column in self.columns if shows.get(column.name)],
-            page=self._page(rows, sort, params.get("page"), page_size),
+            page=self._page(rows, sort, params.get("page"), _size(params, page_size)),
             is_filtered=bool(filters),
             unfiltered_href=_href(params, page=None, **dict.fromkeys(filters)),
             choices=[Choice(c.name, c.label, shows[c.name]) for c in self.columns if c.label][1:],
@@ -217,6 +225,11 @@ class Table(Generic[Row]):
 
 def wants_csv(params: QueryDict) -> bool:
     return params.get("format") == "csv"
+
+
+def _size(params: QueryDict, usual: int) -> int:
+    asked = params.get("rows", "")
+    return int(asked) if asked in {str(size) for size in PAGE_SIZES} else usual
 
 
 def _order(column: Column[Any], sort: Sort) -> Order:

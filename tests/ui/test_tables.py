@@ -79,6 +79,52 @@ def test_what_only_arranges_the_view_is_no_filter():
     assert filtered.unfiltered_href == "?sort=pl"
 
 
+CHOSEN: Table[Any] = Table(
+    in_database=False,
+    has_chooser=True,
+    default_sort="symbol",
+    columns=(*TABLE.columns, Column(name="age", label="Age", is_extra=True, value=lambda row: 1)),
+)
+
+
+@pytest.mark.parametrize(
+    ("query", "labels"),
+    [
+        ("", ["Symbol", "Profit"]),
+        ("columns=age", ["Symbol", "Age"]),
+        ("columns=age,pl", ["Symbol", "Profit", "Age"]),
+        ("columns=age&columns=pl", ["Symbol", "Profit", "Age"]),
+        ("columns=", ["Symbol", "Profit"]),
+        ("columns=note,nonsense", ["Symbol", "Profit"]),
+        ("columns=symbol", ["Symbol"]),
+    ],
+)
+def test_columns_are_chosen_in_the_address_and_the_first_always_stays(query, labels):
+    listing = CHOSEN.show(rows("1"), QueryDict(query))
+    assert [header.label for header in listing.headers] == labels
+    assert not listing.is_filtered
+
+
+def test_a_choice_of_columns_travels_with_sort_and_page_and_not_into_csv():
+    listing = CHOSEN.show(rows("1", "2", "3"), QueryDict("columns=age&rows=10&side=long"))
+    assert listing.headers[0].href == "?columns=age&rows=10&side=long&sort=-symbol"
+    assert listing.csv_href == "?side=long&format=csv"
+    assert listing.usual_href == "?side=long"
+    assert listing.kept == [("side", "long")]
+    assert CHOSEN.csv("list", [], QueryDict("columns=age")).getvalue() == b"symbol,pl,note,age\r\n"
+
+
+def test_a_list_without_a_chooser_shows_its_usual_columns():
+    assert [header.label for header in TABLE.show([], QueryDict("columns=symbol")).headers] == ["Symbol", "Profit"]
+
+
+@pytest.mark.parametrize(("query", "size"), [("", 50), ("rows=10", 10), ("rows=7", 50), ("rows=99999", 50)])
+def test_rows_on_a_page_are_one_of_a_few_numbers(query, size):
+    listing = CHOSEN.show(rows(*map(str, range(80))), QueryDict(query))
+    assert len(listing.rows) == size
+    assert listing.page.size == size
+
+
 def test_csv_has_all_rows_in_the_order_of_the_page_and_the_columns_without_a_label():
     response = TABLE.csv("list", rows(*map(str, range(200))), QueryDict("sort=-pl&page=2"))
     lines = response.getvalue().decode().splitlines()
