@@ -1,10 +1,7 @@
-"""The pages that look across all apps: overview, system, the status strip, the kill switch."""
+"""What looks across all apps beside the pages of their own: the status strip, the kill switch, the keys."""
 
-import platform
 from collections.abc import Callable
-from importlib.metadata import version
 
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required, permission_required
 from django.http import HttpRequest, HttpResponse
@@ -13,58 +10,10 @@ from django.templatetags.static import static
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from broker.models import RequestBudget
 from orders import halting
 from orders.account_choice import chosen_account
 from orders.errors import OrdersError
-from positions.models import Position
-from reconciliation.models import Drift, Fix
-from tradingsite import vital_signs
-from tradingsite.database_facts import database_facts
-from tradingsite.standing import batches_of_today, drift_groups, has_history, held_in, money_of
-from ui.htmx import redirect_to, render_page
-
-SHOWN_DRIFTS = 8
-PACKAGES = ("Django", "django-q2", "alpaca-py", "django-htmx")
-
-
-@require_GET
-def overview(request: HttpRequest) -> HttpResponse:
-    account, now = chosen_account(request), timezone.now()
-    money = money_of(account.snapshots.order_by("-read_at").first())
-    drifts = Drift.objects.filter(account=account).open().roots()
-    groups = drift_groups(account)
-    positions = Position.objects.filter(account=account).not_closed()
-    context = {
-        "money": money,
-        "held": held_in(positions, money.equity if money else None),
-        "drifts": list(drifts.order_by("-last_seen_at", "id")[:SHOWN_DRIFTS]),
-        "drift_count": sum(group.count for group in groups),
-        "drift_groups": groups,
-        "proposed_fixes": Fix.objects.filter(account=account).proposed().count(),
-        "batches": batches_of_today(account, now),
-        "signs": vital_signs.signs_of_life(now),
-        "queue": vital_signs.read_queue(now),
-        "is_empty": money is None and not has_history(account),
-    }
-    return render_page(request, "overview/overview.html", "overview/_overview.html", context)
-
-
-@require_GET
-def system(request: HttpRequest) -> HttpResponse:
-    account, now = chosen_account(request), timezone.now()
-    context = {
-        "signs": vital_signs.signs_of_life(now),
-        "queue": vital_signs.read_queue(now),
-        "leases": vital_signs.held_leases(now),
-        "failures": vital_signs.recent_failures(),
-        "database": database_facts(),
-        "budget": RequestBudget.objects.filter(account=account).first(),
-        "versions": [("Python", platform.python_version()), *((name, version(name)) for name in PACKAGES)],
-        "data_dir": settings.DATA_DIR,
-        "now": now,
-    }
-    return render_page(request, "system/system.html", "system/_system.html", context)
+from ui.htmx import redirect_to
 
 
 @require_GET
