@@ -8,25 +8,28 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
+from typing import NamedTuple
 
+from django.conf import settings
 from django.core.paginator import Page, Paginator
-from django.db.models import Prefetch
+from django.db.models import Prefetch, QuerySet
 from django_q.models import Schedule
 
 from broker.models import Account
+from reconciliation.balance import Balance, balance_of
 from reconciliation.models import Drift, Fix, Run
 from reconciliation.presentation import SEVERITIES, Cause, cause_of, gravest, rank, total
-from reconciliation.progress_estimate import Estimate, estimate_run, is_late, left_words, seconds_left
+from reconciliation.under_way import RepairProgress, RunProgress, progress_of
 from work.heartbeat import last_beat
 
 CAUSES_PER_PAGE = 25
 #: How long a repair stays in sight after it was approved.
 STORY_SPAN = timedelta(hours=24)
 REPAIRS_SHOWN = 50
+#: The filters: everybody's, those assigned to the reader, those assigned to nobody.
+WHOSE = ("", "mine", "nobody")
 #: A request that nobody has taken up for so long says that no worker may be there.
 WAITING_TOO_LONG = timedelta(seconds=15)
-#: The steps of one reading, in their order.
-STEPS = ("import orders", "import fills", "open_orders", "orders", "activities", "positions")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,66 +44,34 @@ class Group:
         return total(cause.drift.dollars for cause in self.causes)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunProgress:
-    """How far a run is that has not ended: the step it is in and the rows it has read so far."""
+class Root(NamedTuple):
+    """An open cause, as much of it as counting, sorting and filtering need."""
 
-    run: Run
-    step: int
-    steps: int
-    words: str
-    estimate: Estimate | None
-
-    @property
-    def value(self) -> int:
-        """Rows where their number can be estimated, else steps."""
-        return self.estimate.rows if self._by_rows and self.estimate else self.step
-
-    @property
-    def most(self) -> int:
-        return (self._by_rows and self.estimate and self.estimate.expected_rows) or self.steps
-
-    @property
-    def _by_rows(self) -> bool:
-        return self.estimate is not None and bool(self.estimate.expected_rows)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RepairProgress:
-    """The approved fixes of one go on their way to verified."""
-
-    approved: int
-    applied: int
-    ended: int
-    took: float | None
-    elapsed: float
-
-    @property
-    def left(self) -> str:
-        """By the last repair that was verified: most of the time goes into reading, however many they are."""
-        return left_words(seconds_left(self.took, self.elapsed), is_late=is_late(self.took, self.elapsed))
-
-    @property
-    def count(self) -> int:
-        return self.approved + self.applied + self.ended
-
-    @property
-    def value(self) -> int:
-        """Each fix is half done when it is written and done when a fresh read has spoken."""
-        return self.applied + 2 * self.ended
-
-    @property
-    def most(self) -> int:
-        return 2 * self.count
+    pk: int
+    key: str
+    severity: str  # of the gravest in the family
+    dollars: Decimal | None
+    assigned_to: str
 
 
 class Board:
     """Everything the page shows; each part is asked for once."""
 
-    def __init__(self, *, account: Account, now: datetime, page: str | None = None, all_fields: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        account: Account,
+        now: datetime,
+        page: str | None = None,
+        all_fields: bool = False,
+        whose: str = "",
+        username: str = "",
+    ) -> None:
         self.account = account
         self.now = now
         self.all_fields = all_fields
+        self.whose = whose if whose in WHOSE else ""
+        self.username = username
         self._page_number = page
 
     # --- The verdict ----------------------------------------------------------------------------------------
@@ -140,33 +111,56 @@ class Board:
     # --- What is open ---------------------------------------------------------------------------------------
 
     @cached_property
-    def _open_roots(self) -> list[tuple[int, str, Decimal | None]]:
-        """Id, severity of the family and dollars of every open root, gravest and oldest first."""
+    def _open_roots(self) -> list[Root]:
+        """Every open root, gravest and oldest first."""
         mine = Drift.objects.filter(account=self.account).open()
         family: dict[int, list[str]] = defaultdict(list)
         for cause_id, severity in mine.filter(cause__isnull=False).values_list("cause_id", "severity"):
             family[cause_id].append(severity)
-        roots = mine.roots().order_by("pk").values_list("pk", "severity", "dollars")
-        found = [(pk, gravest([severity, *family[pk]]), dollars) for pk, severity, dollars in roots]
-        return sorted(found, key=lambda root: rank(root[1]))
+        roots = mine.roots().order_by("pk").values_list("pk", "key", "severity", "dollars", "assigned_to")
+        found = [Root(pk, key, gravest([grave, *family[pk]]), dollars, to) for pk, key, grave, dollars, to in roots]
+        return sorted(found, key=lambda root: rank(root.severity))
+
+    @cached_property
+    def _shown_roots(self) -> list[Root]:
+        if not self.whose:
+            return self._open_roots
+        owner = self.username if self.whose == "mine" else ""
+        return [root for root in self._open_roots if root.assigned_to == owner]
 
     @property
     def cause_count(self) -> int:
         return len(self._open_roots)
 
     @property
+    def shown_count(self) -> int:
+        return len(self._shown_roots)
+
+    @property
+    def mine_count(self) -> int:
+        return sum(1 for root in self._open_roots if root.assigned_to == self.username)
+
+    @property
+    def nobodys_count(self) -> int:
+        return sum(1 for root in self._open_roots if not root.assigned_to)
+
+    @property
     def dollars(self) -> Decimal:
-        return total(dollars for _pk, _severity, dollars in self._open_roots)
+        return total(root.dollars for root in self._open_roots)
 
     @cached_property
-    def page(self) -> "Page[tuple[int, str, Decimal | None]]":
-        return Paginator(self._open_roots, CAUSES_PER_PAGE).get_page(self._page_number)
+    def balance(self) -> Balance:
+        return balance_of(self.account, self.now, [(root.key, root.dollars) for root in self._open_roots])
+
+    @cached_property
+    def page(self) -> "Page[Root]":
+        return Paginator(self._shown_roots, CAUSES_PER_PAGE).get_page(self._page_number)
 
     @cached_property
     def groups(self) -> list[Group]:
-        wanted = [pk for pk, _severity, _dollars in self.page]
+        wanted = [root.pk for root in self.page]
         followers = Prefetch("consequences", Drift.objects.open().order_by("pk"))
-        rows = Drift.objects.filter(pk__in=wanted).select_related("fix", "first_run").prefetch_related(followers)
+        rows = Drift.objects.filter(pk__in=wanted).select_related("fix").prefetch_related(followers, "comments")
         by_pk = {drift.pk: drift for drift in rows}
         causes = [cause_of(by_pk[pk], all_fields=self.all_fields) for pk in wanted if pk in by_pk]
         groups = [
@@ -177,22 +171,34 @@ class Board:
 
     @cached_property
     def proposed(self) -> list[Fix]:
-        """Every fix that waits for a person, on this page of the list or not."""
-        return list(proposed_fixes(self.account))
+        """Every fix that this person may approve and the filter leaves, on this page of the list or not."""
+        fixes = proposed_fixes(self.account, username=self.username)
+        if self.whose:
+            owner = self.username if self.whose == "mine" else ""
+            causes = Drift.objects.filter(account=self.account, assigned_to=owner).open().roots()
+            fixes = fixes.filter(pk__in=causes.filter(fix__isnull=False).values("fix"))
+        return list(fixes)
 
     @property
     def safe_copies(self) -> list[Fix]:
         return [fix for fix in self.proposed if fix.is_safe_copy]
 
     @property
-    def asks_for_count(self) -> bool:
-        """So many, or not all of them in sight: they are listed before they are approved together."""
-        return asks_for_count(len(self.proposed)) or self.page.has_other_pages()
+    def asks_for_list(self) -> bool:
+        """Not all of them are in sight: they are listed before they are approved together."""
+        return self.page.has_other_pages()
+
+    @property
+    def most_without_count(self) -> int:
+        """More than this at once, and their number is typed before they are approved."""
+        most: int = settings.TYPE_COUNT_ABOVE
+        return most
 
     @cached_property
     def ignored(self) -> list[Drift]:
         mine = Drift.objects.filter(account=self.account, state=Drift.State.IGNORED).roots()
-        return list(mine.order_by("ignored_until", "pk").defer("evidence", "local", "broker")[:REPAIRS_SHOWN])
+        mine = mine.defer("evidence", "local", "broker").prefetch_related("consequences")
+        return list(mine.order_by("ignored_until", "pk")[:REPAIRS_SHOWN])
 
     # --- What is being repaired -----------------------------------------------------------------------------
 
@@ -236,40 +242,7 @@ class Board:
         return self.progress is not None or self.repair_progress is not None
 
 
-def progress_of(run: Run, now: datetime) -> RunProgress:
-    name = run.progress.get("step", "")
-    step = STEPS.index(name) + 1 if name in STEPS else 0
-    if run.state == Run.State.QUEUED:
-        words = "Waits for a worker"
-    elif name:
-        words = f"Reads {name.replace('_', ' ')}: {run.progress.get(name, 0):,} so far"
-    else:
-        words = "Reads Alpaca"
-    estimate = estimate_of(run, now) if run.state == Run.State.RUNNING and run.started_at else None
-    return RunProgress(run=run, step=step, steps=len(STEPS), words=words, estimate=estimate)
-
-
-def estimate_of(run: Run, now: datetime) -> Estimate:
-    """What is left by the last run that read everything and the same: all history, or since the cursor."""
-    complete = Run.objects.filter(
-        account=run.account_id, is_full=run.is_full, state__in=[Run.State.IN_SYNC, Run.State.DRIFT]
-    )
-    last = complete.exclude(started_at=None).exclude(finished_at=None).order_by("-pk").first()
-    took = (last.finished_at - last.started_at).total_seconds() if last else None  # type: ignore[operator]  # both are set
-    counts = last.completeness if last else {}
-    expected = {name: counts[name].get("rows", 0) for name in STEPS if isinstance(counts.get(name), dict)}
-    elapsed = (now - run.started_at).total_seconds() if run.started_at else 0.0
-    return estimate_run(run.progress, expected=expected, took=took, elapsed=elapsed)
-
-
-def proposed_fixes(account: Account) -> "list[Fix]":
-    fixes = Fix.objects.filter(account=account).proposed().order_by("pk")
-    return list(fixes.defer("before", "broker", "undo_plan"))
-
-
-#: Approving more than this at once asks for the number to be typed.
-MOST_WITHOUT_COUNT = 10
-
-
-def asks_for_count(number: int) -> bool:
-    return number > MOST_WITHOUT_COUNT
+def proposed_fixes(account: Account, *, username: str = "") -> "QuerySet[Fix]":
+    """Those that wait for a person; for `username`, without those that wait for another person's approval."""
+    fixes = Fix.objects.filter(account=account).proposed().order_by("pk").defer("before", "broker", "undo_plan")
+    return fixes.exclude(requested_by=username) if username else fixes

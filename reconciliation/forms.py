@@ -1,6 +1,6 @@
 """What people send to the reconciliation pages."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from broker.times import NEW_YORK
 from reconciliation.models import Fix
+from ui.typed_confirmation import FIELD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,18 +37,18 @@ class ApprovalRequest:
             selected=[int(pk) for pk in post.getlist("fix") if _is_id(pk)],
             shown=read_shown(post.getlist("shown")),
             is_confirmed=post.get("confirmed") == "yes",
-            count=post.get("count", "").strip(),
+            count=post.get(FIELD, "").strip(),
         )
 
-    def ids(self, proposed: list[Fix]) -> list[int]:
-        """Once confirmed, exactly what was on the screen; before that, what is proposed now."""
+    def ids(self, proposed: Iterable[Fix]) -> list[int]:
+        """Return those meant, in groups only such as were on the screen."""
         if self.only is not None:
             return [self.only]
         if self.scope == "listed":
             return list(self.shown)
         if self.scope in {"safe", "all"}:
             wanted = [fix.pk for fix in proposed if fix.is_safe_copy or self.scope == "all"]
-            return [pk for pk in wanted if pk in self.shown] if self.is_confirmed else wanted
+            return [pk for pk in wanted if pk in self.shown]
         return self.selected
 
 

@@ -1,4 +1,4 @@
-"""Ignore a drift for a while, for a reason, by name: it stays visible under its filter and comes back by itself."""
+"""Ignore a drift for a while, for a reason, by name: it stays listed as ignored and comes back by itself."""
 
 from datetime import datetime
 
@@ -33,6 +33,31 @@ def ignore_drift(*, drift: Drift, actor: str, reason: str, until: datetime, now:
                 subject_id=drift.pk,
                 summary=f"Ignored until {until:%Y-%m-%d %H:%M} UTC: {drift.sentence}",
                 reason=reason,
+            )
+    drift.refresh_from_db()
+    return drift
+
+
+def stop_ignoring(*, drift: Drift, actor: str, now: datetime) -> Drift:
+    """Open an ignored root drift and its consequences again before its time. A second one changes nothing."""
+    if drift.ignored_by_rule is not None:
+        raise ReconciliationError(f"Ignore rule {drift.ignored_by_rule.pk} hides it: end or change that rule.")
+    with transaction.atomic():
+        ignored = Drift.objects.filter(state=Drift.State.IGNORED)
+        changed = ignored.filter(pk=drift.pk, ignored_by_rule=None).update(
+            state=Drift.State.OPEN, ignored_by="", ignored_reason="", ignored_until=None
+        )
+        if changed:
+            ignored.filter(cause=drift).update(state=Drift.State.OPEN)
+            journal.record(
+                at=now,
+                actor=actor,
+                action="drift.ignoring_ended",
+                account=drift.account.slug,
+                subject_type="drift",
+                subject_id=drift.pk,
+                summary=f"No longer ignored: {drift.sentence}",
+                before={"by": drift.ignored_by, "until": str(drift.ignored_until), "reason": drift.ignored_reason},
             )
     drift.refresh_from_db()
     return drift

@@ -3,28 +3,20 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.http import HttpRequest
-from django.urls import reverse
-from django_htmx.middleware import HtmxDetails
 
 from audit.models import AuditEntry
+from reconciliation.forms import write_shown
 from reconciliation.models import Fix, Run
+from reconciliation.moved import moved
 from reconciliation.presentation import activity_ids, consequence_of, sections_of
+from reconciliation.receipts import why_not_undone, written_by
 from reconciliation.undoing import UNDOABLE
 
 
 def wants_all_fields(request: HttpRequest) -> bool:
     return request.GET.get("fields") == "all"
-
-
-def board_path(request: HttpRequest) -> str:
-    """The address of the board as the person had it before the act: with its page and its switch."""
-    index = reverse("reconciliation:index")
-    htmx = getattr(request, "htmx", None)
-    current = htmx.current_url_abs_path if isinstance(htmx, HtmxDetails) else None
-    return current if current and urlsplit(current).path == index else index
 
 
 def consequences(fixes: list[Fix]) -> list[tuple[Fix, str]]:
@@ -35,6 +27,11 @@ def approved_sentence(approved: list[Fix]) -> str:
     if len(approved) == 1:
         return f"Approved: {approved[0].title}. Alpaca is read again, then it is written and verified."
     return f"{len(approved)} fixes approved. Alpaca is read again, then they are written and verified."
+
+
+def requested_sentence(requested: list[Fix]) -> str:
+    subject = requested[0].title if len(requested) == 1 else f"{len(requested)} fixes"
+    return f"Requested by you: {subject}. The policy asks for two people: another person must approve it."
 
 
 # --- A fix ----------------------------------------------------------------------------------------------------
@@ -52,8 +49,8 @@ class Step:
     reason: str = ""
 
 
-def fix_context(fix: Fix, *, all_fields: bool) -> dict[str, Any]:
-    created = (fix.undo_plan or {}).get("created") or {}
+def fix_context(fix: Fix, *, all_fields: bool, now: datetime) -> dict[str, Any]:
+    is_undoable = fix.state in UNDOABLE and fix.undo_plan is not None
     return {
         "fix": fix,
         "drifts": [(drift, activity_ids(drift.evidence)) for drift in fix.drifts.all()],
@@ -61,9 +58,11 @@ def fix_context(fix: Fix, *, all_fields: bool) -> dict[str, Any]:
         "all_fields": all_fields,
         "consequence": consequence_of(fix),
         "steps": _steps(fix),
-        "written": {name: pks for name, pks in created.items() if pks},
-        "restorable": len((fix.undo_plan or {}).get("restored") or []),
-        "can_be_undone": fix.state in UNDOABLE and fix.undo_plan is not None,
+        "written": written_by(fix),
+        "can_be_undone": is_undoable,
+        "why_not_undone": why_not_undone(fix, now) if is_undoable else "",
+        "pairs": moved([fix]),
+        "shown": write_shown([fix]),
         "is_moving": fix.state in {Fix.State.APPROVED, Fix.State.APPLIED},
     }
 

@@ -48,6 +48,7 @@ class Section:
     name: str
     fields: list[Field]
     hidden: int
+    words: str  # what it becomes, in one line
 
     @property
     def total(self) -> int:
@@ -75,10 +76,22 @@ class Cause:
     def fix(self) -> Fix | None:
         return self.drift.fix
 
+    @property
+    def can_be_approved(self) -> bool:
+        return self.drift.fix is not None and self.drift.fix.state == Fix.State.PROPOSED
+
 
 def gravest(severities: Iterable[str]) -> str:
     """A cause is as grave as the gravest thing that follows from it."""
     return min(severities, key=rank, default=Severity.LOW.value)
+
+
+def family_severity(root: Drift) -> str:
+    """How grave a root is told to be, on pages and in commands: as grave as the gravest of its consequences.
+
+    In the JSON documents each difference bears the severity of its own kind.
+    """
+    return gravest([root.severity, *(follower.severity for follower in root.consequences.all())])
 
 
 def rank(severity: str) -> int:
@@ -90,7 +103,7 @@ def cause_of(drift: Drift, *, all_fields: bool) -> Cause:
     consequences = list(drift.consequences.all())
     return Cause(
         drift=drift,
-        severity=gravest([drift.severity, *(follower.severity for follower in consequences)]),
+        severity=family_severity(drift),
         consequences=consequences,
         sections=sections_of(drift.fix, all_fields=all_fields) if drift.fix else [],
         consequence=consequence_of(drift.fix) if drift.fix else "",
@@ -121,8 +134,20 @@ def sections_of(fix: Fix, *, all_fields: bool) -> list[Section]:
         changed = [field for field in fields if field.changes]
         shown = fields if all_fields else changed
         if shown:
-            sections.append(Section(name=name, fields=shown, hidden=len(fields) - len(shown)))
+            words = _in_words(fix.after.get(name) or {})
+            sections.append(Section(name=name, fields=shown, hidden=len(fields) - len(shown), words=words))
     return sections or (sections_of(fix, all_fields=True) if rows and not all_fields else [])
+
+
+def _in_words(facts: Mapping[str, Any]) -> str:
+    """An order or a fill in one line: buy 74 QCOM, filled 74 at 172.30."""
+    parts = [str(facts.get(name) or "") for name in ("side", "qty", "symbol")]
+    head = " ".join(_spell("qty", part) if index == 1 else part for index, part in enumerate(parts) if part)
+    state = str(facts.get("status") or "").replace("_", " ")
+    filled, average = (_spell(name, str(facts.get(name) or "")) for name in ("filled_qty", "filled_avg_price"))
+    if filled and filled != "0":
+        state += f" {filled}" + (f" at {average}" if average else "")
+    return ", ".join(part for part in (head, state.strip()) if part)
 
 
 def _spell(field: str, text: str | None) -> str:

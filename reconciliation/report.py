@@ -12,6 +12,7 @@ from broker.numbers import plain
 from broker.times import NEW_YORK
 from positions.models import Position
 from reconciliation.models import Drift, Fix, Run
+from reconciliation.presentation import family_severity
 from ui.formatting import counted
 
 

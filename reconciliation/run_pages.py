@@ -9,11 +9,11 @@ from django.db.models import Prefetch, Q
 from django.http import QueryDict
 from django.utils import timezone
 
-from reconciliation.board import progress_of
 from reconciliation.listing import seconds_of
 from reconciliation.models import Drift, Fix, Run, RunSnapshot
 from reconciliation.report import build_report
 from reconciliation.time_travel import sheets_of, symbols_in
+from reconciliation.under_way import progress_of
 
 _ASKED_AGAIN = "After the last page Alpaca was asked once more, and nothing newer came."
 #: Why nothing can follow the last row of a list.

@@ -1,13 +1,16 @@
 from django.urls import path
 
-from reconciliation import run_views, views
+from reconciliation import care_views, run_views, views
 
 app_name = "reconciliation"
 urlpatterns = [
     path("", views.index, name="index"),
     path("start/", views.start, name="start"),
     path("approve/", views.approve, name="approve"),
-    path("drifts/<int:drift_id>/ignore/", views.ignore, name="ignore"),
+    path("drifts/<int:drift_id>/ignore/", care_views.ignore, name="ignore"),
+    path("drifts/<int:drift_id>/unignore/", care_views.unignore, name="unignore"),
+    path("drifts/<int:drift_id>/assign/", care_views.assign, name="assign"),
+    path("drifts/<int:drift_id>/comment/", care_views.comment, name="comment"),
     path("runs/", run_views.runs, name="runs"),
     path("runs/<int:run_id>/", run_views.run, name="run"),
     path("runs/<int:run_id>/picture/", run_views.picture, name="picture"),

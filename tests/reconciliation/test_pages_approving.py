@@ -96,14 +96,14 @@ def test_many_ask_for_their_number(ops: Client, account: Account) -> None:
     fixes = [make_cause(run, f"S{index}") for index in range(11)]
     button = re.search(r'<button[^>]*id="approve-all"[^>]*>', page(ops))
     assert button
-    assert "hx-confirm" not in button.group()
+    assert 'data-confirm-type="11"' in button.group()
     listed = ops.post(APPROVE, {"scope": "all", "shown": shown(*fixes)}).content.decode()
     assert "Type 11 to approve them all" in listed
     data = {"scope": "listed", "shown": shown(*fixes), "confirmed": "yes"}
-    wrong = ops.post(APPROVE, {**data, "count": "10"})
+    wrong = ops.post(APPROVE, {**data, "typed_count": "10"})
     assert b"expected 11, found 10" in wrong.content
     assert not Fix.objects.filter(state="approved").exists()
-    ops.post(APPROVE, {**data, "count": "11"})
+    ops.post(APPROVE, {**data, "typed_count": "11"})
     assert Fix.objects.filter(state="approved").count() == 11
 
 

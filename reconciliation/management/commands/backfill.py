@@ -60,13 +60,13 @@ class Command(BaseCommand):
                     self.stdout.write(f"    {row.label}: {row.database or '–'} → {row.after}")
 
 
-def approver(username: str) -> str:
-    """Return the name of a user who may approve backfills, or refuse."""
+def approver(username: str, *, act: str = "approve") -> str:
+    """Return the name of a user who may approve and undo backfills, or refuse what they are about to do."""
     user = get_user_model().objects.filter(username=username, is_active=True).first()
     if user is None:
         raise FixRefused(f"There is no active user {username!r}.")
     if not user.has_perm("reconciliation.approve_fix"):
-        raise FixRefused(f"User {username} may not approve backfills: the group ops may.")
+        raise FixRefused(f"User {username} may not {act} backfills: the group ops may.")
     return username
 
 

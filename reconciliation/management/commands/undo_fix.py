@@ -23,7 +23,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         with refusals():
-            actor = approver(options["user"])
+            actor = approver(options["user"], act="undo")
             fix = Fix.objects.select_related("account").filter(pk=options["id"]).first()
             if fix is None:
                 raise FixRefused(f"There is no fix {options['id']}.")
