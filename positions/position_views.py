@@ -1,5 +1,6 @@
 """The page of one position and the parts of it that refresh by themselves."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -10,8 +11,10 @@ from django.views.decorators.http import require_GET
 
 from broker.numbers import plain
 from orders.account_choice import show_account
+from positions.ledger_lines import LedgerLine, ledger_lines
 from positions.models import Position, RiskParameters
 from positions.position_page import history_of, recent_orders
+from positions.price_chart import TIMEFRAMES, price_chart, timeframe_of
 from positions.what_if import WhatIf
 from positions.what_if_form import WhatIfForm, can_be_parameters
 from ui.htmx import render_page, wants_fragment
@@ -23,6 +26,7 @@ def position(request: HttpRequest, position_id: int) -> HttpResponse:
     if wants_fragment(request):
         return render(request, "positions/_position.html", _standing(found))
     context = {**_standing(found), **_history(request, found), **_what_if(request, found, is_asked=False)}
+    context |= _chart(request, found, context["ledger"])
     return render(request, "positions/position.html", context)
 
 
@@ -33,6 +37,16 @@ def history(request: HttpRequest, position_id: int) -> HttpResponse:
     if not wants_fragment(request):
         return redirect(found)
     return render(request, "positions/_history.html", {"position": found, **_history(request, found)})
+
+
+@require_GET
+def chart(request: HttpRequest, position_id: int) -> HttpResponse:
+    """The price chart, refreshed by itself and redrawn for another timeframe."""
+    found = _find(request, position_id)
+    if not wants_fragment(request):
+        return redirect(found)
+    context = {"position": found, **_chart(request, found, ledger_lines(found))}
+    return render(request, "positions/_chart.html", context)
 
 
 @require_GET
@@ -52,6 +66,12 @@ def _find(request: HttpRequest, position_id: int) -> Position:
 def _standing(position: Position) -> dict[str, Any]:
     drifts = position.account.drifts.filter(state="open", symbol=position.symbol)
     return {"position": position, "drifts": drifts}
+
+
+def _chart(request: HttpRequest, position: Position, ledger: Sequence[LedgerLine]) -> dict[str, Any]:
+    timeframe = timeframe_of(request.GET.get("timeframe", ""))
+    drawn = price_chart(position, ledger, timeframe)
+    return {"price_chart": drawn, "timeframe": timeframe, "timeframes": TIMEFRAMES}
 
 
 def _history(request: HttpRequest, position: Position) -> dict[str, Any]:

@@ -7,5 +7,6 @@ urlpatterns = [
     path("", views.position_list, name="list"),
     path("<int:position_id>/", position_views.position, name="position"),
     path("<int:position_id>/history/", position_views.history, name="history"),
+    path("<int:position_id>/chart/", position_views.chart, name="chart"),
     path("<int:position_id>/what-if/", position_views.what_if, name="what_if"),
 ]

@@ -9,6 +9,7 @@ from positions.models import Position
 from reconciliation.models import Fix
 from tradingsite import vital_signs
 from tradingsite.concerns import concerns
+from tradingsite.equity_chart import SPANS, equity_chart, span_of
 from tradingsite.standing import (
     POSITION_FIELDS,
     batches_of_today,
@@ -28,12 +29,16 @@ SHOWN_DRIFTS = 6
 @require_GET
 def overview(request: HttpRequest) -> HttpResponse:
     account, now = chosen_account(request), timezone.now()
+    span = span_of(request.GET.get("span", ""))
     money = money_of(account.snapshots.order_by("-read_at").first())
     causes = open_causes(account)
     positions = Position.objects.filter(account=account).not_closed().only("account_id", *POSITION_FIELDS)
     held = held_in(positions, money.equity if money else None)
     context = {
         "money": money,
+        "equity_chart": equity_chart(account, money, span, now),
+        "span": span,
+        "spans": SPANS,
         "held": held,
         "concerns": concerns(account, held),
         "drifts": told(causes[:SHOWN_DRIFTS]),
