@@ -13,6 +13,7 @@ from bookmarks.models import SavedLink
 #: The pages that have something to save, by the names of their addresses.
 LISTS = frozenset({
     "orders:list", "orders:batches", "positions:list", "audit:list", "reconciliation:index", "reconciliation:runs",
+    "protection",
 })  # fmt: skip
 #: What belongs to the moment and not to the view.
 NOT_SAVED = ("page", "format")

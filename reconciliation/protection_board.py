@@ -212,6 +212,7 @@ def _number(name: str, label: str, value: Callable[[Row], Any], about: str = "")
 
 TABLE: Table[Row] = Table(
     in_database=False,
+    has_chooser=True,
     default_sort="-exposed",
     columns=(
         Column(name="symbol", label="Symbol", value=lambda row: row.held.symbol),

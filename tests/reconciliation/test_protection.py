@@ -319,6 +319,16 @@ def test_the_board_costs_the_same_for_many_positions(trader: Client, account: Ac
     assert queries() == few
 
 
+def test_columns_are_chosen_and_the_view_is_saved(trader: Client, account: Account) -> None:
+    hold(account, "QCOM")
+    see(account, ["QCOM"])
+    text = page(trader, f"{PATH}?columns=exposed&sort=qty")
+    assert "13,357.00" in text
+    assert "Stop, live" not in text[text.index("<thead>") : text.index("</tbody>")]
+    trader.post("/saved-links/", {"name": "By value", "address": f"{PATH}?columns=exposed"})
+    assert "By value" in page(trader, PATH)
+
+
 def test_nothing_held_is_nothing_to_guard(trader: Client, account: Account) -> None:
     see(account, [])
     assert "Nothing is held, so nothing needs a stop." in page(trader, PATH)
