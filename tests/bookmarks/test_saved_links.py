@@ -83,6 +83,7 @@ def test_there_is_an_end(reader, people):
 def test_everybody_has_their_own(reader, people, client):
     save(reader)
     link = SavedLink.objects.get()
+    assert "Most at risk" in reader.get("/positions/").content.decode()  # and what was said of it
     client.force_login(people.ops)
     assert "Most at risk" not in client.get("/positions/").content.decode()
     assert client.post(f"/saved-links/{link.pk}/forget/").status_code == 404
