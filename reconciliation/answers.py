@@ -36,11 +36,18 @@ def board_path(request: HttpRequest) -> str:
     index = reverse("reconciliation:index")
     htmx = getattr(request, "htmx", None)
     htmx_path = htmx.current_url_abs_path if isinstance(htmx, HtmxDetails) else None
-    for asked_from in (htmx_path, request.POST.get("at")):
-        parts = urlsplit(asked_from or "")
-        if parts.path == index and not parts.netloc and not parts.scheme:
-            return f"{index}?{parts.query}" if parts.query else index
-    return index
+    return next(filter(None, (_on_board(path, index) for path in (htmx_path, request.POST.get("at")))), index)
+
+
+def _on_board(path: str | None, index: str) -> str:
+    """The path if it leads to the board of this site, else nothing: anybody may have written it."""
+    try:
+        parts = urlsplit(path or "")
+    except ValueError:
+        return ""
+    if parts.path != index or parts.netloc or parts.scheme:
+        return ""
+    return f"{index}?{parts.query}" if parts.query else index
 
 
 def board_again(request: HttpRequest, **more: Any) -> HttpResponse:

@@ -135,7 +135,7 @@ def test_changed_fields_only_with_a_switch_for_all(ops: Client, account: Account
     fix = make_fix(run, "QCOM", before={"order": {"status": "new", "symbol": "QCOM"}}, broker=sides, after=sides)
     make_drift(run, "QCOM", fix=fix)
     changed = page(ops)
-    assert "1 of 2 fields" in changed
+    assert "Shown are 1 of 2 fields" in changed
     assert changed.count('id="fields-all"') == 1, "one switch for all tables"
     assert '<th scope="row">status</th>' in changed
     assert '<th scope="row">symbol</th>' not in changed
