@@ -49,15 +49,25 @@ def axes(scale: ValueScale, ticks: Sequence[Tick]) -> SafeString:
         '<g class="chart-tick-{0}"><line class="chart-grid" x1="{1}%" x2="{1}%" y1="{2}" y2="{3}"/>'
         '<text x="{1}%" y="{4}" text-anchor="{5}">{6}</text></g>',
         (
-            (_rank(n), tick.x, scale.height, scale.height + 5, scale.height + 19, _anchor(tick.x), tick.label)
+            (
+                _rank(n, len(ticks)),
+                tick.x,
+                scale.height,
+                scale.height + 5,
+                scale.height + 19,
+                _anchor(tick.x),
+                tick.label,
+            )
             for n, tick in enumerate(ticks)
         ),
     )
     return format_html('<g class="chart-axes" aria-hidden="true">{}{}</g>', lines, labels)
 
 
-def _rank(number: int) -> int:
+def _rank(number: int, count: int) -> int:
     """Narrow charts show every fourth label, wider ones every second, wide ones all: chart.css hides by rank."""
+    if count <= 6:
+        return 1 if count <= 3 or number % 2 == 0 else 2
     return 1 if number % 4 == 0 else 2 if number % 2 == 0 else 3
 
 
