@@ -43,6 +43,8 @@ def test_a_region_says_its_age_and_turns_amber_with_words_and_the_reason(reader,
     page.clock.run_for(30000)
     expect(page.locator("#stale-note")).to_contain_text("the server answered with status 503. Figures are")
     assert before(page, "#positions").startswith('"Old figures: not refreshed for ')
+    # It is heard once, without the seconds that count up.
+    expect(page.locator("#said")).to_have_text(re.compile("status 503.$"))
     expect(page.locator("#positions tbody tr")).to_have_count(2)
     page.unroute("**/positions/")
     with page.expect_response("**/positions/"):
@@ -50,7 +52,22 @@ def test_a_region_says_its_age_and_turns_amber_with_words_and_the_reason(reader,
     expect(page.locator("#positions")).not_to_have_class(re.compile("is-stale"))
     page.clock.run_for(1000)
     expect(page.locator("#stale-note")).to_be_hidden()
+    expect(page.locator("#said")).to_have_text("Figures are fresh again.")
     forgive(person)
+
+
+def test_an_age_is_a_time_on_paper_and_the_controls_are_gone(reader, record):
+    page = reader(look="dark").log_in("trader").open("/positions/")
+    expect(page.locator("#strip time[data-age]").first).to_contain_text("ago")
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    expect(page.locator("#strip time[data-age]").first).to_contain_text(" ET")
+    expect(page.locator("nav.nav")).to_be_hidden()
+    expect(page.locator(".filters")).to_be_hidden()
+    expect(page.locator(".print-only")).to_contain_text("/positions/, loaded")
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(22, 32, 44)"
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    expect(page.locator("#strip time[data-age]").first).to_contain_text("ago")
 
 
 def test_what_could_not_be_loaded_says_so_keeps_the_rest_and_tries_again(reader, record):

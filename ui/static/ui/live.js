@@ -150,8 +150,13 @@
     const note = document.getElementById("stale-note");
     if (!note) return;
     note.hidden = oldest === 0;
-    if (oldest) write(note.querySelector("[data-stale-text]"), `${whyStale(oldestRegion)} Figures are ${span(Math.floor(oldest / 1000))} old.`);
+    const why = oldest ? whyStale(oldestRegion) : "";
+    if (why) write(note.querySelector("[data-stale-text]"), `${why} Figures are ${span(Math.floor(oldest / 1000))} old.`);
+    // Heard once, not every second: the note itself is silent.
+    if (why !== saidWhy) write(document.getElementById("said"), why || "Figures are fresh again.");
+    saidWhy = why;
   }
+  let saidWhy = "";
 
   function whyStale(region) {
     if (paused) return "Refreshing is paused.";
