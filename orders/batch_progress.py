@@ -16,7 +16,10 @@ LEAST_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How many orders of a batch are where. `working` can still fill at Alpaca; `ended` ended there without all."""
+    """How many orders of a batch are where. `working` can still fill at Alpaca.
+
+    `replaced` go on there under other ids; `ended` are over there without having filled whole.
+    """
 
     counts: tuple[tuple[str, int], ...]
     settled: int
@@ -24,6 +27,7 @@ class Progress:
     working: int
     filled: int
     ended: int
+    replaced: int
     seconds_left: int | None = None
 
     def of(self, *states: str) -> int:
@@ -53,13 +57,15 @@ def progress_of(batch: Batch, now: datetime | None = None) -> Progress:
 
 def _progress(rows: Iterable[tuple[str, str, int]], batch: Batch, now: datetime | None) -> Progress:
     found = dict.fromkeys(SubmissionState, 0)
-    working = filled = ended = 0
+    working = filled = ended = replaced = 0
     for state, status, number in rows:
         found[SubmissionState(state)] += number
         if state != SubmissionState.CONFIRMED:
             continue
         if status == "filled":
             filled += number
+        elif status == "replaced":
+            replaced += number
         elif is_terminal(status):
             ended += number
         else:
@@ -67,7 +73,8 @@ def _progress(rows: Iterable[tuple[str, str, int]], batch: Batch, now: datetime 
     counts = tuple((state.value, number) for state, number in found.items() if number)
     settled = sum(number for state, number in counts if state in SETTLED)
     total = sum(found.values())
-    return Progress(counts, settled, total, working, filled, ended, _seconds_left(batch, settled, total, now))
+    left = _seconds_left(batch, settled, total, now)
+    return Progress(counts, settled, total, working, filled, ended, replaced, left)
 
 
 def _seconds_left(batch: Batch, settled: int, total: int, now: datetime | None) -> int | None:

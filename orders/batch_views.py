@@ -29,6 +29,7 @@ from orders.unsent import unsent_file, unsent_orders
 from ui.formatting import counted
 from ui.htmx import redirect_to, render_page
 from ui.tables import wants_csv
+from ui.typed_confirmation import FIELD, asks_for_typed_count, is_count_typed
 from work.queue import enqueue_once
 
 
@@ -121,7 +122,9 @@ def _cannot_check(request: HttpRequest, error: BrokerError) -> HttpResponse:
     return _ask_for_file(request, UploadForm(), failure=str(error))
 
 
-def _preview(request: HttpRequest, uploaded: BatchUpload, checked: CheckedBatch, release: ReleaseForm) -> HttpResponse:
+def _preview(
+    request: HttpRequest, uploaded: BatchUpload, checked: CheckedBatch, release: ReleaseForm, **more: str
+) -> HttpResponse:
     rows = pages.preview_lines(checked)
     context = {
         "checked": checked,
@@ -131,6 +134,8 @@ def _preview(request: HttpRequest, uploaded: BatchUpload, checked: CheckedBatch,
         "totals": pages.preview_totals(rows),
         "form": UploadForm(),
         "now": release.now,
+        "needs_count": asks_for_typed_count(len(checked.lines)),
+        **more,
     }
     return render(request, "orders/batch_preview.html", context)
 
@@ -151,6 +156,10 @@ def confirm(request: HttpRequest) -> HttpResponse:
         return _cannot_check(request, error)
     if not checked.is_usable or not release.is_valid():
         return _preview(request, uploaded, checked, release)
+    if not is_count_typed(request.POST, len(checked.lines)):
+        typed = request.POST.get(FIELD, "")[:20]
+        wrong = f"expected {len(checked.lines)}, found {typed or 'nothing'}."
+        return _preview(request, uploaded, checked, release, typed_count=typed, count_error=wrong)
     try:
         batch = record_batch(account=account, checked=checked, actor=actor, now=now, scheduled_for=release.moment)
     except OrdersError as error:

@@ -123,5 +123,7 @@ def outcome_of(order: Sent) -> str:
     part = f"{plain(order.filled_qty)}{of} filled{at}" if order.filled_qty else "nothing filled"
     if order.status == "filled":
         return part
+    if order.status == "replaced":
+        return f"went on under another id, {part} before"
     word = order.status.replace("_", " ")
     return f"{word}, {part}" if is_terminal(order.status) else f"works at Alpaca, {part}"

@@ -173,6 +173,19 @@ def test_confirming_records_and_releases_and_queues(ops: Client, sim_account: Ac
     ]
 
 
+def test_many_orders_are_recorded_when_their_number_is_typed(ops: Client, sim_account: Account, settings: Any) -> None:
+    settings.TYPE_COUNT_ABOVE = 1
+    text = upload(ops, GOOD).content.decode()
+    assert "Type 2 to record so many orders" in text
+    form = {"file": signed_in(text), "when": "now"}
+    for typed in ("", "3"):
+        answer = ops.post(CONFIRM, {**form, "typed_count": typed}).content.decode()
+        assert f"Nothing was recorded: expected 2, found {typed or 'nothing'}." in answer
+    assert not Batch.objects.exists()
+    ops.post(CONFIRM, {**form, "typed_count": "2"})
+    assert Batch.objects.get().orders.count() == 2
+
+
 def test_confirming_twice_records_once(ops: Client, sim_account: Account) -> None:
     signed = signed_in(upload(ops, GOOD).content.decode())
     ops.post(CONFIRM, {"file": signed, "when": "now"})
@@ -296,9 +309,12 @@ def test_the_result_stays_in_counts(ops: Client) -> None:
     batch = make_batch(state="finished", released_at=timezone.now(), finished_at=timezone.now())
     make_order(batch=batch, status="filled", filled_qty="10", filled_avg_price="5.5")
     make_order(batch=batch, status="canceled")
+    make_order(batch=batch, status="replaced")
     make_order(batch=batch, submission_state="rejected", refusal="insufficient buying power")
     text = page(ops, f"/batches/{batch.pk}/", headers=HTMX)
-    assert "1 of 3 filled, 1 ended at Alpaca without filling whole, 1 came to nothing." in text
+    assert (
+        "1 of 4 filled, 1 went on under another id, 1 ended at Alpaca without filling whole, 1 came to nothing." in text
+    )
     assert "10 filled at 5.5" in text
     assert "too little buying power" in text
     assert "<progress" not in text
