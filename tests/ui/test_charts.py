@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
@@ -37,7 +38,7 @@ def table(figure):
 
 def parsed(figure):
     """Well-formed, or the parser says where not."""
-    return ElementTree.fromstring(figure.replace(" data-readings>", ' data-readings="">'))
+    return ElementTree.fromstring(figure.replace(" data-readings>", ' data-readings="">'))  # noqa: S314  # our own
 
 
 def one_of_each(label):
@@ -181,7 +182,7 @@ def test_bars_side_by_side_do_not_overlap_and_take_equal_names():
         if rect.get("x")
     )
     assert len(spans) == 4
-    assert all(x + width <= following + 0.01 for (x, width), (following, _) in zip(spans, spans[1:], strict=False))
+    assert all(x + width <= following + 0.01 for (x, width), (following, _) in pairwise(spans))
 
 
 def test_a_bar_chart_refuses_values_that_do_not_fit_its_categories():
@@ -222,7 +223,7 @@ def test_labels_of_levels_that_lie_close_do_not_cover_each_other():
     texts = [group.find("text") for group in root.iter("g") if group.get("class", "").startswith("chart-level ")]
     ys = [float(text.get("y")) for text in texts]
     assert [text.text.split()[0] for text in texts] == ["Last", "Entry", "Stop"]
-    assert all(following - y >= 15 for y, following in zip(ys, ys[1:], strict=False))
+    assert all(following - y >= 15 for y, following in pairwise(ys))
 
 
 @pytest.mark.parametrize(
