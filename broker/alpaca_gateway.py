@@ -30,7 +30,9 @@ from broker.types import (
     BrokerAccount,
     BrokerActivity,
     BrokerAsset,
+    BrokerBar,
     BrokerClock,
+    BrokerEquity,
     BrokerFill,
     BrokerOrder,
     BrokerPosition,
@@ -104,6 +106,17 @@ class AlpacaGateway:
 
     def latest_prices(self, symbols: Collection[str]) -> dict[str, Decimal]:
         return self._market_data.latest_prices(symbols, self._sleep)
+
+    def bars(
+        self, symbols: Collection[str], timeframe: str, start: datetime, end: datetime
+    ) -> dict[str, list[BrokerBar]]:
+        return self._market_data.bars(symbols, timeframe, start, end, self._sleep)
+
+    def equity_history(self, start: date) -> list[BrokerEquity]:
+        days = max((self._now().astimezone(times.NEW_YORK).date() - start).days, 1)
+        parameters = {"period": f"{days}D", "timeframe": "1D"}
+        history = mapping.to_equity_history(self._read("/account/portfolio/history", parameters))
+        return sorted((point for point in history if point.day >= start), key=lambda point: point.day)
 
     def get_order(self, broker_order_id: str) -> BrokerOrder:
         order = mapping.to_order(self._read(f"/orders/{quote(broker_order_id, safe='')}", is_urgent=True))

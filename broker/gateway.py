@@ -10,7 +10,9 @@ from broker.types import (
     ActivitiesPage,
     BrokerAccount,
     BrokerAsset,
+    BrokerBar,
     BrokerClock,
+    BrokerEquity,
     BrokerFill,
     BrokerOrder,
     BrokerPosition,
@@ -49,6 +51,17 @@ class Gateway(Protocol):
         It is read from the market-data host, outside of the trading budget: `BrokerUnavailable` or
         `BrokerUnauthorized` from there says nothing of trading.
         """
+
+    def bars(
+        self, symbols: Collection[str], timeframe: str, start: datetime, end: datetime
+    ) -> dict[str, list[BrokerBar]]:
+        """Return the candles that began from `start` to `end`, oldest first, unadjusted; of unknown symbols none.
+
+        `timeframe` is Alpaca's word: 1Hour, 1Day. Read from the market-data host, as the latest prices are.
+        """
+
+    def equity_history(self, start: date) -> list[BrokerEquity]:
+        """Return equity at the end of each trading day from `start`, oldest first."""
 
     def await_room(self) -> None:
         """Return when the next submit may leave at once; raise `RateLimited` when that lies too far ahead."""

@@ -17,7 +17,9 @@ from broker.types import (
     BrokerAccount,
     BrokerActivity,
     BrokerAsset,
+    BrokerBar,
     BrokerClock,
+    BrokerEquity,
     BrokerFill,
     BrokerOrder,
     BrokerPosition,
@@ -213,6 +215,50 @@ def to_latest_prices(document: object, symbols: Collection[str]) -> dict[str, De
         if prices[symbol] <= 0:
             raise fields.unreadable(f"its price is {prices[symbol]:f}")
     return prices
+
+
+def to_bars(document: object, symbols: Collection[str]) -> tuple[dict[str, list[BrokerBar]], str]:
+    """Return the bars of one page by symbol, and the token of the next page, empty after the last."""
+    answer = _Fields("bars", document)
+    rows = _Fields("bars", answer.row.get("bars") or {}).row  # nothing at all is null
+    found: dict[str, list[BrokerBar]] = {}
+    for symbol in symbols:
+        if symbol in rows:
+            if not isinstance(rows[symbol], list):
+                raise answer.unreadable(f"the bars of {symbol} are no list")
+            found[symbol] = [_to_bar(symbol, row) for row in rows[symbol]]
+    return found, answer.word("next_page_token")
+
+
+def _to_bar(symbol: str, row: object) -> BrokerBar:
+    fields = _Fields(f"bar of {symbol}", row)
+    bar = BrokerBar(
+        starts_at=fields.moment("t"),
+        open=fields.number("o"),
+        high=fields.number("h"),
+        low=fields.number("l"),
+        close=fields.number("c"),
+        volume=fields.number("v"),
+    )
+    if not 0 < bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high:
+        raise fields.unreadable(f"open {bar.open:f} and close {bar.close:f} do not lie within low and high")
+    return bar
+
+
+def to_equity_history(document: object) -> list[BrokerEquity]:
+    """Return the days of a portfolio history that have a figure; days before the account began have none."""
+    answer = _Fields("portfolio history", document)
+    instants, values = answer.row.get("timestamp") or [], answer.row.get("equity") or []
+    if not isinstance(instants, list) or not isinstance(values, list) or len(instants) != len(values):
+        raise answer.unreadable("its times and its figures are not two lists of one length")
+    found = []
+    for instant, value in zip(instants, values, strict=True):
+        fields = _Fields("portfolio history", {"timestamp": instant, "equity": value})
+        equity, seconds = fields.number_or_none("equity"), fields.number("timestamp")
+        if equity is not None:
+            day = datetime.fromtimestamp(int(seconds), times.NEW_YORK).date()
+            found.append(BrokerEquity(day=day, equity=equity))
+    return found
 
 
 def order_body(request: OrderRequest) -> dict[str, Any]:

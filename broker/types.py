@@ -173,3 +173,23 @@ class ActivitiesPage:
     others: tuple[BrokerActivity, ...]
     cursor: str
     is_last: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerBar:
+    """One candle. Prices in dollars a share."""
+
+    starts_at: datetime
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerEquity:
+    """Equity at the end of one day in New York, in dollars."""
+
+    day: date
+    equity: Decimal

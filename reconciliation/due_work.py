@@ -9,6 +9,7 @@ from broker.models import Account, AccountSnapshot
 from orders.models import Batch
 from reconciliation.models import Fix, Run
 from reconciliation.refreshing import refresh_lease
+from reconciliation.refreshing_charts import charts_are_due
 from reconciliation.running import lease_name, request_run
 from work import leases
 from work.queue import enqueue_once
@@ -51,6 +52,8 @@ def _queue_for(account: Account, now: datetime) -> int:
         queued += enqueue_once(
             f"refresh:{account.pk}", "reconciliation.tasks.refresh_account_task", account.pk, now=now
         )
+    if charts_are_due(account, now):
+        queued += enqueue_once(f"charts:{account.pk}", "reconciliation.tasks.refresh_charts_task", account.pk, now=now)
     return queued
 
 

@@ -8,10 +8,12 @@ from broker.errors import BrokerError
 from broker.gateway import open_gateway
 from broker.models import Account
 from broker.times import NEW_YORK
+from positions.price_bars import drop_old_bars
 from reconciliation.applying import apply_approved
 from reconciliation.errors import RunInProgress
 from reconciliation.models import Run
 from reconciliation.refreshing import refresh_account, thin_snapshots
+from reconciliation.refreshing_charts import refresh_charts
 from reconciliation.running import account_lease, make_run, request_run
 from reconciliation.snapshots import prune_pictures
 from work.queue import mark_started, rest
@@ -53,6 +55,11 @@ def refresh_account_task(account_id: int) -> str:
     return outcome
 
 
+def refresh_charts_task(account_id: int) -> str:
+    mark_started(f"charts:{account_id}")
+    return refresh_charts(account=Account.objects.get(pk=account_id), now=timezone.now())
+
+
 def thin_out() -> str:
     """Let go of old figures and old pictures of every account. What shows drift stays."""
     now = timezone.now()
@@ -60,7 +67,8 @@ def thin_out() -> str:
     for account in Account.objects.all():
         figures += thin_snapshots(account=account, now=now)
         pictures += prune_pictures(account=account, now=now)
-    return f"{figures} figures and {pictures} pictures of runs deleted"
+    bars = drop_old_bars(now=now)
+    return f"{figures} figures, {pictures} pictures of runs and {bars} bars deleted"
 
 
 def reconcile_at_close() -> str:
