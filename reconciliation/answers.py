@@ -56,5 +56,5 @@ def board_again(request: HttpRequest, **more: Any) -> HttpResponse:
     if not wants_fragment(request):
         return redirect(path)
     # It stands where it stood: its choices and the links that keep them are those of its own address.
-    request.GET = QueryDict(urlsplit(path).query)  # type: ignore[assignment]  # stubs want the mutable half
+    request.GET = QueryDict(urlsplit(path).query)
     return render(request, BOARD[1], board_context(request, path, has_acted=True, **more))

@@ -106,7 +106,7 @@ def gone_stale(account: Account, qty: str = "12") -> tuple[Fix, Fix]:
     drift = make_cause(run, "QCOM", state="stale", outcome="Alpaca moved since it was shown.").drifts.get()
     after = {"order": {"status": "filled"}, "position": {"state": "open", "qty": qty, "avg_entry_price": "101"}}
     new = make_fix(run, "QCOM", fingerprint="as-it-is-now", broker=after, after=after)
-    old = Fix.objects.get(pk=drift.fix_id)
+    old = Fix.objects.get(state="stale")
     Drift.objects.filter(pk=drift.pk).update(fix=new)
     return old, new
 
