@@ -74,7 +74,7 @@ def test_what_could_not_be_loaded_says_so_keeps_the_rest_and_tries_again(reader,
     person = reader()
     page = person.log_in("trader").open("/orders/")
     page.route("**/orders/?*q=qcom*", lambda route: route.abort())
-    page.get_by_label("Symbol or part of an id").fill("qcom")
+    page.locator("#filter-q").fill("qcom")
     note = page.locator("#orders > [data-could-not-load]")
     expect(note).to_contain_text("Could not load. The server does not answer.")
     expect(page.locator("#orders tbody tr")).to_have_count(3)

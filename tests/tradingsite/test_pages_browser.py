@@ -81,7 +81,7 @@ def test_figures_that_are_not_refreshed_turn_amber_and_say_their_age(reader, rec
 
 def test_filters_sort_and_pages_change_the_address_and_back_returns(reader, record):
     page = reader().log_in("trader").open("/orders/")
-    page.get_by_label("Symbol or part of an id").fill("qcom")
+    page.locator("#filter-q").fill("qcom")
     expect(page.locator("#orders tbody tr")).to_have_count(1)
     expect(page).to_have_url(re.compile("q=qcom"))
     page.locator("#orders thead").get_by_role("link", name="Quantity").click()
@@ -90,14 +90,14 @@ def test_filters_sort_and_pages_change_the_address_and_back_returns(reader, reco
     page.go_back()
     expect(page).to_have_url(re.compile("q=qcom[^-]*$"))
     expect(page.locator("#orders th[aria-sort]")).to_have_text("Recorded")
-    expect(page.get_by_label("Symbol or part of an id")).to_have_value("qcom")
+    expect(page.locator("#filter-q")).to_have_value("qcom")
     expect(page.get_by_role("button", name="Live")).to_be_visible()
 
 
 def test_an_answer_that_comes_late_does_not_bring_the_old_address_back(reader, record):
     """Who leaves the filter for a sort link asks twice: the field has changed, and the link was clicked."""
     page = reader().log_in("trader").open("/orders/")
-    page.get_by_label("Symbol or part of an id").fill("qcom")
+    page.locator("#filter-q").fill("qcom")
     expect(page.locator("#orders tbody tr")).to_have_count(1)
     held = Held(page, lambda request: "q=qcom" in request.url and "sort=" not in request.url)
     page.locator("#orders thead").get_by_role("link", name="Quantity").click()
@@ -113,7 +113,7 @@ def test_a_refresh_under_way_does_not_swallow_the_filter(reader, record):
     poll.wait()
     Order.objects.filter(symbol="AAPL").update(status="canceled")  # the poll will bring something new
     chosen = Held(page, lambda request: "q=qcom" in request.url)
-    page.get_by_label("Symbol or part of an id").fill("qcom")
+    page.locator("#filter-q").fill("qcom")
     chosen.wait()
     poll.answer()
     chosen.answer()
