@@ -50,7 +50,7 @@ DEVIATIONS = {
 }
 # Routes that the trading API's document does not describe, because Alpaca serves them from another host.
 MARKET_DATA = "market-data-api.json"
-OUTSIDE = {"/v2/stocks/trades/latest": MARKET_DATA}
+OUTSIDE = {"/v2/stocks/trades/latest": MARKET_DATA, "/v2/stocks/bars": MARKET_DATA}
 
 
 @pytest.fixture(scope="module")
@@ -313,6 +313,11 @@ def test_market_data_is_outside_of_the_trading_specification(
         answer = sim.api("GET", f"/v2/stocks/trades/latest?symbols={query}")
         assert answer.status_code == 200
         market_data.check("/v2/stocks/trades/latest", answer)
+    other = serve(rate_limit=20)
+    for query in ("symbols=AAPL,NOSUCH&limit=2", "symbols=NOSUCH", "symbols=AAPL&feed=iex&adjustment=raw"):
+        answer = other.api("GET", f"/v2/stocks/bars?timeframe=1Day&start=2025-11-03T00:00:00Z&{query}")
+        assert answer.status_code == 200
+        market_data.check("/v2/stocks/bars", answer)
     refused = sim.api("GET", "/v2/stocks/trades/latest")
     # That document describes errors by their status and headers alone.
     assert refused.status_code == 429
