@@ -107,6 +107,10 @@ class Begins(StartsWith):
 
     lookup_name = "begins"
 
+    def get_rhs_op(self, connection: Any, rhs: str) -> str:
+        operator: str = connection.operators[StartsWith.lookup_name] % rhs
+        return operator
+
     def as_sqlite(self, compiler: Any, connection: Any) -> Any:
         column, params = compiler.compile(self.lhs)
         text = str(self.rhs)
