@@ -10,6 +10,7 @@ life, that it leaves. Nothing of this runs outside the watchdog's cluster.
 import contextlib
 import logging
 import os
+from collections import Counter
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing import util
@@ -96,7 +97,9 @@ class SignPipe:
         self._read_end, self.write_end = os.pipe()
         os.set_blocking(self._read_end, False)
         self._rest = b""
-        self._signs: dict[int, Signs] = {}
+        #: Of each session and pid: births less farewells. A short life's farewell may come before its birth, since
+        #: another process tells it; and the system gives a pid to another process some day.
+        self._lives: dict[int, Counter[int]] = {}
 
     def read(self, main: int) -> Signs:
         """What was said until now in the cluster of this main process, whose session they share."""
@@ -104,17 +107,12 @@ class SignPipe:
             while chunk := os.read(self._read_end, 4096):
                 *lines, self._rest = (self._rest + chunk).split(b"\n")
                 for line in lines:
-                    self._note(*line.split())
-        self._signs = {main: self._signs.get(main, Signs())}  # all others are dead
-        return self._signs[main]
-
-    def _note(self, session: bytes, what: bytes, pid: bytes) -> None:
-        """In the order of the events: the system gives a pid to another process some day."""
-        before, this = self._signs.get(int(session), Signs()), {int(pid)}
-        if what == _BORN:
-            self._signs[int(session)] = Signs(before.born | this, before.left - this)
-        else:
-            self._signs[int(session)] = Signs(before.born - this, before.left | this)
+                    session, what, pid = line.split()
+                    self._lives.setdefault(int(session), Counter())[int(pid)] += 1 if what == _BORN else -1
+        lives = self._lives.get(main, Counter())
+        self._lives = {main: lives}  # all other clusters are dead
+        born = frozenset(pid for pid, count in lives.items() if count > 0)
+        return Signs(born=born, left=frozenset(lives) - born)
 
     def close(self) -> None:
         os.close(self._read_end)

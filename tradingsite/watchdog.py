@@ -56,19 +56,22 @@ class Watchdog:
         self._known: set[psutil.Process] = set()
 
     def watch(self, main: int | None, *, at: float) -> None:
-        """Begin with a new cluster, or with none."""
+        """Begin with a new cluster, or with none. What the old one still did before its end is noted until then."""
+        self._main = main
+        self._known = set()
         if main is not None:
             longer = min(self._start_up * 2, LONGEST_START_UP_SECONDS)
             self._start_up = START_UP_SECONDS if self.has_worked else longer
             self.has_worked = False
-        self._main, self._started_at = main, at
-        self._known = set()
+            self._started_at = at
 
     def watches(self, main: int | None) -> bool:
         return main is not None and main == self._main
 
     def complaint(self, pulse: Pulse | None, *, read_signs: Callable[[int], Signs]) -> str | None:
         """Return why the cluster must be replaced, or None while there is no reason."""
+        if pulse is not None:
+            self.has_worked = self.has_worked or pulse.executed_at > self._started_at + _ECHO_SECONDS
         if self._main is None:
             return None
         return self._vanished(self._main, read_signs) or self._silent(pulse)
@@ -87,7 +90,6 @@ class Watchdog:
             return None
         # While the database does not answer no new pulse is felt, and the time of the last one stands still.
         now = pulse.read_at
-        self.has_worked = self.has_worked or pulse.executed_at > self._started_at + _ECHO_SECONDS
         calm_since = max(pulse.undisturbed_since, self._started_at)
         if not self.has_worked:
             waited = now - calm_since

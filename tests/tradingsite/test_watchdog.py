@@ -63,6 +63,13 @@ def test_a_slow_computer_gets_longer_to_start(watchdog, process):
     assert complaint(watchdog, 2 * START_UP_SECONDS + 1) is not None
 
 
+def test_a_cluster_that_worked_until_just_before_its_death_has_worked(watchdog):
+    assert complaint(watchdog, 4) is None
+    watchdog.watch(None, at=STARTED + 5)
+    assert complaint(watchdog, 6, executed=4.5) is None
+    assert watchdog.has_worked
+
+
 def test_workers_that_hold_leases_are_busy_not_dead(watchdog, process):
     complaint(watchdog, 5, executed=4, acknowledged=4, holders=[process.pid])
     assert complaint(watchdog, 400, executed=4, acknowledged=4, holders=[process.pid]) is None
@@ -135,12 +142,24 @@ def test_a_farewell_goes_through_the_pipe(pipe):
     assert pipe.read(os.getsid(0)) == Signs(left=frozenset({os.getpid()}))
 
 
-def test_signs_are_those_of_one_cluster_in_their_order(pipe):
+def test_signs_are_those_of_one_cluster(pipe):
     os.write(pipe.write_end, b"7 born 71\n7 born 72\n9 born 91\n7 left 71\n7 born 7")
     assert pipe.read(7) == Signs(born=frozenset({72}), left=frozenset({71}))
-    os.write(pipe.write_end, b"3\n7 born 71\n")  # a pid comes again
-    assert pipe.read(7) == Signs(born=frozenset({71, 72, 73}))
+    os.write(pipe.write_end, b"3\n")
+    assert pipe.read(7) == Signs(born=frozenset({72, 73}), left=frozenset({71}))
     assert pipe.read(9) == Signs()  # it was not the one that runs
+
+
+def test_a_pid_that_comes_again_is_another_process(pipe):
+    os.write(pipe.write_end, b"7 born 71\n7 left 71\n7 born 71\n")
+    assert pipe.read(7) == Signs(born=frozenset({71}))
+
+
+def test_a_farewell_may_be_told_before_the_birth(pipe):
+    os.write(pipe.write_end, b"7 left 71\n")
+    assert pipe.read(7) == Signs(left=frozenset({71}))
+    os.write(pipe.write_end, b"7 born 71\n")
+    assert pipe.read(7) == Signs(left=frozenset({71}))
 
 
 def test_the_pid_in_a_lease():

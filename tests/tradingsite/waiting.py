@@ -1,5 +1,6 @@
 """Wait for a condition with a deadline, and look at processes from outside."""
 
+import contextlib
 import os
 import subprocess
 import time
@@ -46,5 +47,8 @@ def kill_all(process: subprocess.Popen, data_dir: os.PathLike[str]) -> None:
     """The clean-up of a test that went wrong."""
     process.kill()
     process.wait()
-    for survivor in processes_of(data_dir):
-        survivor.kill()
+    while survivors := processes_of(data_dir):  # again: a dying cluster may just have forked one more
+        for survivor in survivors:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                survivor.kill()
+        psutil.wait_procs(survivors, timeout=1)
