@@ -17,6 +17,7 @@ class Moved:
     new: Fix | None
     old_sections: list[Section]
     new_sections: list[Section]
+    differences: list[str]  # what the new one writes otherwise than the old one
     consequence: str  # of the new one
 
     @property
@@ -46,5 +47,20 @@ def _beside(old: Fix, latest: Fix | None) -> Moved:
         new=new,
         old_sections=sections_of(old, all_fields=False),
         new_sections=sections_of(new, all_fields=False) if new else [],
+        differences=_differences(old, new) if new else [],
         consequence=consequence_of(new) if new else "",
     )
+
+
+def _differences(old: Fix, new: Fix) -> list[str]:
+    then, now = _written(old), _written(new)
+    return [
+        f"{name}: {then.get(name) or '–'} → {now.get(name) or '–'}"
+        for name in dict.fromkeys([*then, *now])
+        if then.get(name, "") != now.get(name, "")
+    ]
+
+
+def _written(fix: Fix) -> dict[str, str]:
+    sections = sections_of(fix, all_fields=True)
+    return {f"{section.name} {field.label}": field.after for section in sections for field in section.fields}

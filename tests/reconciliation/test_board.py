@@ -123,6 +123,7 @@ def test_a_refusal_shows_the_new_picture_beside_the_old_one(
     assert f"As it was shown, fix {old.pk}" in text
     assert '<td class="is-after">10</td>' in text
     assert '<td class="is-after">12</td>' in text
+    assert "position qty: 10 → 12" in text
     assert f'name="shown" value="{shown(new)}"' in text
     assert not Fix.objects.filter(state="approved").exists()
     ops.post(APPROVE, {"scope": "listed", "shown": shown(new), "confirmed": "yes"})
