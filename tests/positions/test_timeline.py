@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -29,7 +30,7 @@ def texts(position, kind=""):
 def make_fix(symbol="QCOM", **fields):
     account = make_account()
     run = Run.objects.create(account=account, trigger="demand", state="drift", requested_by="ops", requested_at=NOW)
-    empty = {"plan": [], "before": {}, "broker": {}, "after": {}}
+    empty: dict[str, Any] = {"plan": [], "before": {}, "broker": {}, "after": {}}
     defaults = {"action": "import_order", "is_safe_copy": True, "fingerprint": "f", "proposed_at": minutes(3), **empty}
     title = f"Record our order buy 74 {symbol}"
     return Fix.objects.create(

@@ -1,6 +1,7 @@
 """What another stop and target would mean: the arithmetic, long and short, and what it warns of."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ def compared(holding, after, *, before=None, other_risk=0, others_unknown=0, equ
 
 
 def test_a_long_has_its_stop_below_and_its_target_above():
-    found = outlook(LONG, stop_loss=D(92), target=D(116))
+    found: Any = outlook(LONG, stop_loss=D(92), target=D(116))
     assert (found.stop_loss_pct, found.target_pct) == (8, 16)
     assert (found.risk_per_share, found.total_risk) == (8, 80)
     assert (found.reward, found.reward_to_risk) == (160, 2)
@@ -34,7 +35,7 @@ def test_a_long_has_its_stop_below_and_its_target_above():
 
 
 def test_a_short_is_the_mirror_image():
-    found = outlook(SHORT, stop_loss=D(108), target=D(84))
+    found: Any = outlook(SHORT, stop_loss=D(108), target=D(84))
     assert (found.stop_loss_pct, found.target_pct) == (8, 16)
     assert (found.risk_per_share, found.total_risk) == (8, 80)
     assert (found.reward, found.reward_to_risk) == (160, 2)
@@ -52,13 +53,15 @@ def test_percent_and_price_lead_to_each_other(holding, stop, target):
 
 
 def test_prices_are_put_on_the_tick_and_percentages_on_two_places():
-    found = outlook(LONG, stop_loss=D("91.2345"), target=D("116.005"))
+    found: Any = outlook(LONG, stop_loss=D("91.2345"), target=D("116.005"))
     assert (found.stop_loss, found.target) == (D("91.23"), D("116.01"))
     assert (found.stop_loss_pct, found.target_pct) == (D("8.77"), D("16.01"))
 
 
 def test_what_is_not_known_stays_unknown():
-    found = outlook(Holding(side="long", qty=D(1), entry_price=D(10), last_price=None), stop_loss=None, target=None)
+    found: Any = outlook(
+        Holding(side="long", qty=D(1), entry_price=D(10), last_price=None), stop_loss=None, target=None
+    )
     assert {found.risk_per_share, found.total_risk, found.reward, found.reward_to_risk, found.at_stake} == {None}
     assert {found.stop_distance, found.target_distance, found.stop_loss_pct} == {None}
 
@@ -108,7 +111,7 @@ def test_open_risk_of_the_account_takes_the_others_in():
 
 
 def test_a_secured_profit_never_makes_the_others_look_safer():
-    after = outlook(LONG, stop_loss=D(103), target=D(116))
+    after: Any = outlook(LONG, stop_loss=D(103), target=D(116))
     assert (after.risk_per_share, after.total_risk) == (-3, 0)
     assert after.reward_to_risk is None
     assert compared(LONG, after, other_risk=420).open_risk_after.dollars == 420

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -113,7 +114,7 @@ def test_it_asks_the_same_number_of_queries_for_2_and_600_figures(client, people
     for number in range(2):
         make_snapshot(make_account(), read_at=timezone.now() - timedelta(seconds=number))
     few = queries()
-    last = AccountSnapshot.objects.values().last()
+    last: Any = AccountSnapshot.objects.values().last()
     del last["id"]
     AccountSnapshot.objects.bulk_create(
         AccountSnapshot(**{**last, "read_at": timezone.now() - timedelta(minutes=number)}) for number in range(600)

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -57,7 +58,7 @@ def test_without_anything_arranged_it_says_so(reader, account):
 def test_the_next_check_is_the_earliest_that_is_arranged(account):
     now = timezone.now()
     schedule_at(now + timedelta(hours=2))
-    found = next_check(account, now)
+    found: Any = next_check(account, now)
     assert (found.at, found.why, found.is_overdue) == (now + timedelta(hours=2), "at the close", False)
     make_batch(account, name="late.csv", state="finished", finished_at=now)
     found = next_check(account, now)
@@ -76,7 +77,8 @@ def test_a_batch_that_was_checked_or_belongs_to_others_arranges_nothing(account)
 def test_a_check_that_is_under_way_comes_before_all_others(reader, account):
     schedule_at(timezone.now() + timedelta(hours=2))
     make_run(account, "running", finished_at=None)
-    assert next_check(account, timezone.now()).at is None
+    found: Any = next_check(account, timezone.now())
+    assert found.at is None
     assert "A check is under way (on demand)." in text_of(reader)
 
 
@@ -124,7 +126,7 @@ def test_missing_stops_prices_and_answers_are_counted(reader, account):
 @pytest.mark.parametrize(("state", "count"), [("open", 1), ("resolved", 0)])
 def test_a_fix_that_was_not_verified_counts_while_its_difference_is_open(reader, account, state, count):
     drift = make_drift(account, "FTNT", state=state)
-    empty = {"plan": [], "before": {}, "broker": {}, "after": {}}
+    empty: dict[str, Any] = {"plan": [], "before": {}, "broker": {}, "after": {}}
     drift.fix = Fix.objects.create(
         account=account, run=drift.first_run, key="k", action="import_order", is_safe_copy=True, state="failed",
         title="t", fingerprint="f", proposed_at=timezone.now(), **empty,
