@@ -31,7 +31,7 @@ def candles(count=3):
 
 def table(figure):
     """The cells of the readings, row by row."""
-    body = re.search(r"<tbody data-readings>(.*?)</tbody>", figure, re.S)[1]
+    body = figure.partition("<tbody data-readings>")[2].partition("</tbody>")[0]
     rows = re.findall(r"<tr.*?</tr>", body, re.S)
     return [[re.sub(r"<.*?>", "", cell) for cell in re.findall(r"<t[hd].*?</t[hd]>", row, re.S)] for row in rows]
 
