@@ -1,15 +1,19 @@
 """The totals under the list of positions: exact sums over all rows that the filters leave."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db.models import Min, QuerySet, TextField
 from django.db.models.functions import Cast
 
 from positions.models import Position
+
+ZERO = Decimal(0)
+OPEN, CLOSED = Position.State.OPEN.value, Position.State.CLOSED.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,33 +55,48 @@ class Figures(NamedTuple):
 
 def totals(positions: "QuerySet[Position]") -> Totals:
     exact = (Cast(name, TextField()) for name in Figures._fields[2:])
-    return add_up(map(Figures._make, positions.order_by().values_list("state", "is_estimated", *exact)))
+    return add_up(positions.order_by().values_list("state", "is_estimated", *exact))
 
 
-def add_up(positions: Iterable[Figures]) -> Totals:
-    found = list(positions)
-    held = [position for position in found if position.state == Position.State.OPEN]
-    closed = [position for position in found if position.state == Position.State.CLOSED]
-    priced = [(_number(p.qty) * _number(p.last_price), _number(p.cost_basis)) for p in held if p.last_price]
-    results = [(_number(p.realized_pl), _number(p.risk_per_share) * _number(p.entry_qty)) for p in closed]
+def add_up(positions: Iterable[tuple[Any, ...]]) -> Totals:
+    """Add up rows of Figures, each once: the list does this at every refresh."""
+    count, numbers = Counter[str](), dict.fromkeys(("value", "cost", "realized", "risk", "initial", "closed"), ZERO)
+    for state, is_estimated, qty, last_price, cost, realized_pl, total_risk, risk_per_share, entry_qty in positions:
+        result = Decimal(realized_pl)
+        numbers["realized"] += result
+        count["all"] += 1
+        count["estimated"] += bool(is_estimated)
+        if state == OPEN:
+            if last_price is None:
+                count["without price"] += 1
+            else:
+                numbers["value"] += Decimal(qty) * Decimal(last_price)
+                numbers["cost"] += Decimal(cost)
+            if total_risk is None:
+                count["without risk"] += 1
+            else:
+                numbers["risk"] += Decimal(total_risk)
+        elif state == CLOSED:
+            count["won"] += result > 0
+            count["lost"] += result < 0
+            initial = Decimal(risk_per_share) * Decimal(entry_qty) if risk_per_share else ZERO
+            if initial:
+                numbers["initial"] += initial
+                numbers["closed"] += result
     return Totals(
-        count=len(found),
-        market_value=sum((value for value, _cost in priced), Decimal(0)),
-        unrealized_pl=sum((value - cost for value, cost in priced), Decimal(0)),
-        realized_pl=sum((_number(position.realized_pl) for position in found), Decimal(0)),
-        total_risk=sum((_number(position.total_risk) for position in held), Decimal(0)),
-        initial_risk=sum((risk for _result, risk in results if risk), Decimal(0)),
-        closed_pl=sum((result for result, risk in results if risk), Decimal(0)),
-        won=sum(result > 0 for result, _risk in results),
-        lost=sum(result < 0 for result, _risk in results),
-        without_price=len(held) - len(priced),
-        without_risk=sum(position.total_risk is None for position in held),
-        estimated=sum(bool(position.is_estimated) for position in found),
+        count=count["all"],
+        market_value=numbers["value"],
+        unrealized_pl=numbers["value"] - numbers["cost"],
+        realized_pl=numbers["realized"],
+        total_risk=numbers["risk"],
+        initial_risk=numbers["initial"],
+        closed_pl=numbers["closed"],
+        won=count["won"],
+        lost=count["lost"],
+        without_price=count["without price"],
+        without_risk=count["without risk"],
+        estimated=count["estimated"],
     )
-
-
-def _number(text: str | None) -> Decimal:
-    return Decimal(text) if text else Decimal(0)
 
 
 def oldest_price(positions: "QuerySet[Position]") -> datetime | None:
