@@ -242,3 +242,9 @@ def test_a_level_bar_runs_from_loss_to_gain_and_holds_what_is_beyond(low, high, 
 def test_two_charts_of_one_title_are_told_apart_by_their_keys():
     ids = re.findall(r' id="([^"]+)"', line("1", key="day") + line("1", key="year"))
     assert len(ids) == len(set(ids)) == 6
+
+
+def test_the_label_of_a_month_that_is_nearly_over_gives_way():
+    days = [Candle(date(2025, 7, 28) + timedelta(days=n), *[Decimal(9)] * 4) for n in range(120)]
+    figure = candle_chart(title="QCOM", unit="USD", candles=days)
+    assert re.findall(r">(\w{3} 2025)</text>", figure) == ["Aug 2025", "Sep 2025", "Oct 2025", "Nov 2025"]

@@ -103,6 +103,9 @@ def _ticks(candles: Sequence[Candle]) -> list[Tick]:
     by_month = len(set(days)) > 45
     marks = [(day.year, day.month) if by_month else (day.year, day.month, day.day) for day in days]
     firsts = [n for n, mark in enumerate(marks) if n == 0 or mark != marks[n - 1]]
+    # The first day or month may have only a few candles: two labels would stand in one another.
+    if len(firsts) > 1 and (firsts[1] - firsts[0]) * _MOST_TICKS < len(candles):
+        del firsts[0]
     every = max(1, -(-len(firsts) // _MOST_TICKS))
     return [
         Tick(_x(n, len(candles)), f"{days[n]:%b %Y}" if by_month else f"{days[n]:%b} {days[n].day}")
