@@ -34,7 +34,8 @@ class BackfillPolicyForm(_PolicyForm):
         help_texts = {
             "kind": "Kind of the cause. Empty: every kind that has no policy of its own.",
             "mode": "Automatic approves safe copies of broker facts and nothing else; each is still read again, "
-            "verified, journaled, and can be undone. What was undone or failed once is not approved again.",
+            "verified, journaled, and can be undone. What was undone or failed once is not approved again. "
+            "Two people: one requests, another approves; undoing takes one.",
             "max_dollars": "US dollars touched by one fix. Only for automatic. Empty: no limit.",
         }
 
@@ -158,6 +159,19 @@ class IgnoreRuleAdmin(PreviewedAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return (*IgnoreRuleForm.Meta.fields, *(("owner", "created_at", "hidden_count") if obj else ()))
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name != "expires_at":
+            return super().formfield_for_dbfield(db_field, request, **kwargs)
+        # The browser's own inputs: Django's pair has one label for both, and its calendar writes inline styles.
+        widget = forms.SplitDateTimeWidget(
+            date_attrs={"type": "date", "aria-label": "Expires at: date, New York"},
+            time_attrs={"type": "time", "aria-label": "Expires at: time, New York"},
+            date_format="%Y-%m-%d",
+            time_format="%H:%M",
+        )
+        field: forms.SplitDateTimeField = db_field.formfield(form_class=forms.SplitDateTimeField, widget=widget)
+        return field
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """A rule is ended, never deleted: what it hid, and why, stays known."""

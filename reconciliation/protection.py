@@ -14,8 +14,8 @@ from orders.lifecycle import is_terminal
 from ui.formatting import price, qty
 
 STOP_TYPES = frozenset({"stop", "stop_limit", "trailing_stop"})
-#: Open, and still nothing that will sell when the price comes.
-NOT_LIVE = frozenset({"pending_cancel", "pending_review", "suspended"})
+#: What will sell when the price comes. A word that we do not know proves nothing, so it guards nothing.
+LIVE = frozenset({"new", "accepted", "partially_filled", "pending_replace"})
 #: Levels are rounded to a tick.
 TICK = Decimal("0.01")
 _ZERO = Decimal(0)
@@ -127,13 +127,14 @@ def protection_of(held: Held, orders: Sequence[LiveOrder]) -> Protection:
 
 
 def _is_live(order: LiveOrder, orders: Iterable[LiveOrder]) -> bool:
-    """A held leg is live unless the entry of its group is still open: then it guards shares that nobody has."""
-    if order.status in NOT_LIVE:
-        return False
+    """A held leg is live beside a live order of its group on the same side, and nothing else proves that it is.
+
+    While the entry of its group is open, or was cancelled, it guards shares that nobody has.
+    """
     if order.status != "held":
-        return True
+        return order.status in LIVE
     mates = [other for other in orders if other is not order and _are_mates(order, other)]
-    return all(other.side == order.side for other in mates)
+    return any(mate.status in LIVE for mate in mates) and all(mate.side == order.side for mate in mates)
 
 
 def _are_mates(one: LiveOrder, other: LiveOrder) -> bool:
@@ -165,9 +166,9 @@ def _beyond(held: Held, stop: Decimal, last: Decimal) -> Decimal:
 
 
 def _is_off_plan(held: Held, stop: LiveOrder) -> bool:
-    """A trailing stop may be better than the plan: that is what it is for."""
+    """Without a plan or a level nobody can say that it is right. A trailing stop may be better: it is for that."""
     if held.stop is None or stop.stop_price is None:
-        return False
+        return True
     better = _beyond(held, held.stop, stop.stop_price)
     return better < -TICK or (better > TICK and stop.order_type != "trailing_stop")
 

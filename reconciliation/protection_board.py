@@ -9,6 +9,7 @@ from typing import Any
 from django.http import QueryDict
 
 from broker.models import Account
+from broker.times import NEW_YORK
 from orders.lifecycle import TERMINAL_STATUSES
 from orders.models import Order
 from positions.models import Position
@@ -75,7 +76,7 @@ class ProtectionBoard:
 
 
 def protection_board(account: Account, now: datetime) -> ProtectionBoard:
-    picture = _last_picture(account)
+    picture = _last_picture(account, now)
     is_old = picture is not None and picture.read_at < now - OLD_AFTER
     rows = [*_own_rows(account, picture, is_old=is_old), *_unrecorded_rows(account, picture, is_old=is_old)]
     return ProtectionBoard(
@@ -90,15 +91,17 @@ def protection_board(account: Account, now: datetime) -> ProtectionBoard:
 # --- The picture ----------------------------------------------------------------------------------------------
 
 
-def _last_picture(account: Account) -> Picture | None:
+def _last_picture(account: Account, now: datetime) -> Picture | None:
     wanted = ("run_id", "taken_at", "local__positions", "broker__positions", "broker__orders")
     found = RunSnapshot.objects.filter(run__account=account).order_by("-run_id").values(*wanted).first()
     if found is None:
         return None
     orders: dict[str, list[LiveOrder]] = {}
     gone = _ended_since(account, [facts["broker_order_id"] for facts in found["broker__orders"]])
+    day_is_over = a_close_lies_between(found["taken_at"], now)
     for facts in found["broker__orders"]:
-        if facts["broker_order_id"] not in gone:
+        is_over = day_is_over and facts["time_in_force"] == "day"
+        if facts["broker_order_id"] not in gone and not is_over:
             orders.setdefault(facts["symbol"], []).append(live_order(facts))
     return Picture(
         run_id=found["run_id"],
@@ -107,6 +110,13 @@ def _last_picture(account: Account) -> Picture | None:
         theirs=found["broker__positions"],
         orders=orders,
     )
+
+
+def a_close_lies_between(taken_at: datetime, now: datetime) -> bool:
+    """Whether day orders of then may be over. Half days and holidays are not known here: rather too soon than late."""
+    then = taken_at.astimezone(NEW_YORK)
+    close = then.replace(hour=16, minute=0, second=0, microsecond=0)
+    return now >= (close if then < close else close + timedelta(days=1))
 
 
 def _ended_since(account: Account, order_ids: list[str]) -> set[str]:

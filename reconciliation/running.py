@@ -23,6 +23,7 @@ from reconciliation.explanation import POSITION_KINDS, explain
 from reconciliation.importing import import_history, needs_import
 from reconciliation.kinds import Kind
 from reconciliation.models import Drift, ReadingCursor, Run
+from reconciliation.picture import snapshot_of
 from reconciliation.planning import plan
 from reconciliation.position_comparison import symbols_in_flight
 from reconciliation.progress import ProgressNote
@@ -210,6 +211,7 @@ def _refuse_if_moving(judgement: Judgement) -> None:
 def _finish_complete(run: Run, judgement: Judgement, *, calls: int) -> None:
     now = timezone.now()
     proposals = plan(judgement.explained, judgement.record, judgement.evidence)
+    picture = snapshot_of(judgement.evidence, judgement.record)  # before the write lock is taken: it may be large
     with transaction.atomic():
         drifts = store_findings(
             run=run, explained=judgement.explained, proposals=proposals, scope=_scope_of(judgement), now=now
@@ -220,7 +222,7 @@ def _finish_complete(run: Run, judgement: Judgement, *, calls: int) -> None:
         run.state = Run.State.DRIFT if is_open else Run.State.IN_SYNC
         run.completeness = {**judgement.evidence.counts, **run.completeness}
         _save_end(run, now, calls)
-        keep_snapshot(run=run, evidence=judgement.evidence, record=judgement.record)
+        keep_snapshot(run=run, picture=picture)
         _advance_cursor(run.account, judgement)
 
 

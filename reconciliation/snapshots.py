@@ -1,12 +1,12 @@
 """Keep the picture of each complete run, and let go of old ones."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from broker.models import Account
 from broker.times import NEW_YORK
-from reconciliation.evidence import BrokerEvidence, LocalRecord
 from reconciliation.models import Run, RunSnapshot
-from reconciliation.picture import snapshot_of
 
 #: Every picture of the last days stays; of older ones the last of each day, and each that shows drift.
 KEEP_EVERY_PICTURE = timedelta(days=30)
@@ -14,9 +14,8 @@ KEEP_EVERY_PICTURE = timedelta(days=30)
 DELETED_AT_ONCE = 500
 
 
-def keep_snapshot(*, run: Run, evidence: BrokerEvidence, record: LocalRecord) -> RunSnapshot:
+def keep_snapshot(*, run: Run, picture: Mapping[str, Any]) -> RunSnapshot:
     """Store both sides as the run saw them. Call it in the transaction that ends the run."""
-    picture = snapshot_of(evidence, record)
     began_at = datetime.fromisoformat(run.completeness["readings"][-1]["began_at"])
     taken = {"taken_at": began_at, "local": picture["local"], "broker": picture["broker"]}
     return RunSnapshot.objects.update_or_create(run=run, defaults=taken)[0]

@@ -27,6 +27,7 @@ else:
 admin.site.unregister(User)
 admin.site.unregister(Group)
 
+THE_THREE = (TRADER, OPS, ADMIN)
 _GROUPS_HELP = (
     "trader sees everything. ops also runs, approves, ignores and undoes. admin also sets parameters, policies and "
     "people, and may enter this admin."
@@ -75,6 +76,10 @@ class PersonAdmin(_Users):
     def in_groups(self, user: User) -> str:
         return ", ".join(sorted(group.name for group in user.groups.all())) or "none"
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """A name in the journal stays somebody's; and who requested a fix must not approve it under another name."""
+        return (*self.readonly_fields, *(("username",) if obj else ()))
+
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         found = super().get_fieldsets(request, obj)
         return (*found, self._beyond) if obj and _is_superuser(request) else found
@@ -84,14 +89,15 @@ class PersonAdmin(_Users):
         allowed = super().has_change_permission(request, obj)
         if obj is None or _is_superuser(request):
             return allowed
-        return allowed and not obj.is_superuser and not obj.user_permissions.exists()
+        has_more = obj.groups.exclude(name__in=THE_THREE).exists() or obj.user_permissions.exists()
+        return allowed and not obj.is_superuser and not has_more
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "groups" and not _is_superuser(request):
-            kwargs["queryset"] = Group.objects.filter(name__in=(TRADER, OPS, ADMIN))
+            kwargs["queryset"] = Group.objects.filter(name__in=THE_THREE)
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: Any) -> None:

@@ -18,7 +18,8 @@ else:
     _Admin = admin.ModelAdmin
 
 for _model in (Schedule, Success, Failure, OrmQ):
-    admin.site.unregister(_model)
+    if admin.site.is_registered(_model):  # django-q2 leaves its table of waiting tasks out when Redis carries the queue
+        admin.site.unregister(_model)
 
 
 class _SeenAdmin(_Admin):

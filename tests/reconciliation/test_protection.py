@@ -1,7 +1,7 @@
 """What guards a position: only what is live at the broker, on the exit side, for shares that are held."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -15,9 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.models import Account
+from broker.times import NEW_YORK
 from positions.models import Position
 from reconciliation.models import RunSnapshot
 from reconciliation.protection import Coverage, Held, Judged, LiveOrder, protection_of, totals_of, unknown
+from reconciliation.protection_board import a_close_lies_between
 from tests.factories import make_account, make_order
 from tests.reconciliation.rows import csv_rows, make_run, page
 
@@ -54,6 +56,37 @@ def test_a_stop_for_all_of_it_at_the_plan_covers_it() -> None:
     assert found.coverage == Coverage.COVERED
     assert found.open_qty == found.to_plan_stop == 0
     assert not found.notes
+
+
+@pytest.mark.parametrize("status", ["done_for_day", "calculated", "pending_new", "some_future_word", "held"])
+def test_what_is_not_surely_live_guards_nothing(status: str) -> None:
+    assert protection_of(LONG, [stop(status=status)]).coverage == Coverage.NAKED
+
+
+def test_a_held_leg_guards_only_beside_a_live_mate() -> None:
+    leg = stop(status="held", group_id="g")
+    profit = stop(order_id="t", order_type="limit", stop_price=None, limit_price=Decimal(200), group_id="g")
+    assert protection_of(LONG, [leg, profit]).coverage == Coverage.COVERED
+    # The entry was cancelled: both legs are still listed as held.
+    assert protection_of(LONG, [leg, replace(profit, status="held")]).coverage == Coverage.NAKED
+
+
+def test_without_a_plan_no_stop_is_called_right() -> None:
+    assert protection_of(replace(LONG, stop=None), [stop(stop_price=Decimal("0.01"))]).coverage == Coverage.WRONG
+
+
+@pytest.mark.parametrize(
+    ("taken", "now", "is_over"),
+    [
+        ("2025-11-06T15:55", "2025-11-06T15:59", False),
+        ("2025-11-06T15:55", "2025-11-06T16:00", True),
+        ("2025-11-06T17:00", "2025-11-07T15:59", False),
+        ("2025-11-06T17:00", "2025-11-07T16:00", True),
+    ],
+)
+def test_day_stops_end_with_the_close(taken: str, now: str, is_over: bool) -> None:
+    at, then = (datetime.fromisoformat(text).replace(tzinfo=NEW_YORK) for text in (taken, now))
+    assert a_close_lies_between(at, then) == is_over
 
 
 def test_a_stop_for_less_covers_it_partly() -> None:
@@ -102,7 +135,6 @@ def test_a_held_leg_guards_beside_its_take_profit_and_not_behind_its_entry() -> 
     target = stop(order_id="t", order_type="limit", stop_price=None, limit_price=Decimal(200), group_id="g")
     entry = stop(order_id="e", side="buy", order_type="limit", status="partially_filled", leg_ids=("s",))
     assert protection_of(LONG, [leg, target]).coverage == Coverage.COVERED
-    assert protection_of(LONG, [leg]).coverage == Coverage.COVERED
     waiting = protection_of(LONG, [leg, entry])
     assert waiting.coverage == Coverage.NAKED
     assert "is held, so it guards nothing" in " ".join(waiting.notes)

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.urls import reverse
 
@@ -55,6 +55,19 @@ def test_admin_does_not_touch_a_superuser_or_whoever_has_more(admin: Client, peo
         password = reverse("admin:auth_user_password_change", args=[person.pk])
         assert admin.get(password).status_code == 403
         assert User.objects.get(pk=person.pk).is_active
+
+
+def test_admin_does_not_touch_whoever_has_a_group_beyond_the_three(admin: Client, people: SimpleNamespace) -> None:
+    people.ops.groups.add(Group.objects.create(name="broker-fixers"))
+    assert admin.post(change_url(people.ops), fields_of(people.ops, email="a@example.test")).status_code == 403
+    assert people.ops.groups.count() == 2
+
+
+def test_nobody_is_renamed(admin: Client, people: SimpleNamespace) -> None:
+    """Under a new name the same person could approve what they requested."""
+    admin.post(change_url(people.admin), fields_of(people.admin, username="admin2", first_name="Ada"))
+    person = User.objects.get(pk=people.admin.pk)
+    assert (person.username, person.first_name) == ("admin", "Ada")
 
 
 def test_who_is_put_into_admin_may_enter_it_and_leaves_it_again(admin: Client, people: SimpleNamespace) -> None:

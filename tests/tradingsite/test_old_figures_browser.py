@@ -128,7 +128,7 @@ def test_the_pages_work_while_the_broker_is_down_and_say_since_when(reader, reco
         expect(note).to_be_visible()
     assert Position.objects.count() == 2
     page.locator("#kill-switch > summary").click()
-    page.get_by_label("Why").fill("Alpaca is down")
+    page.get_by_label("Why", exact=True).fill("Alpaca is down")
     page.get_by_role("button", name="Stop sending").click()
     page.get_by_role("dialog").get_by_role("button", name="Stop sending").click()
     expect(page.locator("#halted")).to_contain_text("Alpaca is down")

@@ -124,7 +124,7 @@ def test_a_refresh_under_way_does_not_swallow_the_filter(reader, record):
 def test_the_kill_switch_asks_first_and_escape_does_nothing(reader, record):
     page = reader().log_in("ops").open("/positions/")
     page.locator("#kill-switch > summary").click()
-    page.get_by_label("Why").fill("Strange fills")
+    page.get_by_label("Why", exact=True).fill("Strange fills")
     page.get_by_role("button", name="Stop sending").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("Stop all sending for Sim (SIM)?")
@@ -171,7 +171,7 @@ def test_everything_works_without_javascript(reader, record):
     page.get_by_role("button", name="Filter").click()
     expect(page.locator("#orders tbody tr")).to_have_count(1)
     page.locator("#kill-switch > summary").click()
-    page.get_by_label("Why").fill("No script")
+    page.get_by_label("Why", exact=True).fill("No script")
     page.get_by_role("button", name="Stop sending").click()
     expect(page.get_by_role("alert")).to_contain_text("No script")
 
