@@ -1,5 +1,7 @@
 """The batch pages: upload and preview, record and release, progress, halt."""
 
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +27,7 @@ from orders.halting import halt_batch
 from orders.models import Batch
 from orders.recording import record_batch
 from orders.releasing import release_batch
+from orders.sending_again import ordered_since
 from orders.unsent import unsent_file, unsent_orders
 from ui.formatting import counted
 from ui.htmx import redirect_to, render_page
@@ -102,15 +105,20 @@ def unsent(request: HttpRequest, batch_id: int) -> HttpResponse:
     if not request.user.has_perm("orders.submit_batch"):
         raise PermissionDenied
     name, data = unsent_file(batch)
-    return _check(request, batch.account, BatchUpload(name, data, batch.account.slug), timezone.now())
+    uploaded = BatchUpload(name, data, batch.account.slug)
+    # The file differs from the first once it is edited, so its digest is no guard against ordering the same twice.
+    return _check(request, batch.account, uploaded, timezone.now(), ordered_since(list(unsent_orders(batch))))
 
 
-def _check(request: HttpRequest, account: Account, uploaded: BatchUpload, now: datetime) -> HttpResponse:
+def _check(
+    request: HttpRequest, account: Account, uploaded: BatchUpload, now: datetime, since: Iterable[str] = ()
+) -> HttpResponse:
     release = ReleaseForm(now=now, initial={"scheduled_for": pages.default_schedule(account, now)})
     try:
         checked = check_batch(account=account, data=uploaded.data, filename=uploaded.name, now=now)
     except BrokerError as error:
         return _cannot_check(request, error)
+    checked = replace(checked, warnings=(*since, *checked.warnings))
     return _preview(request, uploaded, checked, release)
 
 

@@ -10,6 +10,8 @@ about age apply; a halted batch stays halted.
 """
 
 import logging
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -100,40 +102,53 @@ def propose(*, order: Order, actor: str, now: datetime) -> Proposal:
     checked = check_line_again(account=order.account, line=line_of(order))
     return Proposal(
         reasons_against=tuple(f"{error.field or 'order'}: {error.message}." for error in checked.errors),
-        warnings=(*_since(order), *checked.warnings),
+        warnings=(*ordered_since([order]), *checked.warnings),
         notional=checked.notional,
     )
 
 
-def _since(order: Order) -> list[str]:
-    """The same may have been ordered anew meanwhile, which Alpaca cannot know."""
+def ordered_since(orders: Sequence[Order]) -> list[str]:
+    """Say what was ordered anew since these orders of one account, which Alpaca cannot know: one sentence each."""
+    if not orders:
+        return []
     later = Order.objects.filter(
-        account_id=order.account_id,
-        symbol=order.symbol,
-        side=order.side,
-        recorded_at__gt=order.recorded_at,
+        account_id=orders[0].account_id,
+        symbol__in={order.symbol for order in orders},
+        recorded_at__gt=min(order.recorded_at for order in orders),
         submission_state__in=(
             SubmissionState.RECORDED,
             SubmissionState.SUBMITTING,
             SubmissionState.UNCONFIRMED,
             SubmissionState.CONFIRMED,
         ),
-    ).exclude(pk=order.pk)
-    found = list(later.order_by("pk").values_list("pk", flat=True)[: _NAMED + 1])
+    )
+    by_side = defaultdict(list)
+    for pk, symbol, side, at in later.order_by("pk").values_list("pk", "symbol", "side", "recorded_at"):
+        by_side[symbol, side].append((pk, at))
+    said = (
+        _twice(order, [pk for pk, at in by_side[order.symbol, order.side] if at > order.recorded_at])
+        for order in orders
+    )
+    return list(dict.fromkeys(filter(None, said)))
+
+
+def _twice(order: Order, found: list[int]) -> str:
     if not found:
-        return []
+        return ""
     named = ", ".join(str(pk) for pk in found[:_NAMED]) + (" and more" if len(found) > _NAMED else "")
     verb = "bought" if order.side == "buy" else "sold"
-    return [f"{order.symbol} was {verb} again since, or is to be: order {named}. Do you want it twice?"]
+    return f"{order.symbol} was {verb} again since, or is to be: order {named}. Do you want it twice?"
 
 
-def send_again(*, order: Order, actor: str, now: datetime) -> Proposal:
+def send_again(*, order: Order, shown_warnings: tuple[str, ...], actor: str, now: datetime) -> Proposal:
     """Look it up, check it and let it be sent; the proposal that is returned says whether it goes.
+
+    It goes only if its warnings are those that the person was shown and said yes to.
 
     Raises WrongState when somebody else was quicker, BrokerError when Alpaca could not be asked.
     """
     proposal = propose(order=order, actor=actor, now=now)
-    if not proposal.may_go_on:
+    if not proposal.may_go_on or proposal.warnings != shown_warnings:
         return proposal
     with transaction.atomic():
         _reopen(order.batch, now)

@@ -362,6 +362,18 @@ def test_what_was_not_placed_is_a_file_again(ops: Client, trader: Client, sim_ac
     assert "3 lines certainly not at Alpaca" in page(trader, path)
 
 
+def test_unsent_lines_that_were_ordered_since_are_named(ops: Client, sim_account: Account) -> None:
+    batch = record(sim_account, "symbol,side,qty\nAAPL,buy,10\nMSFT,buy,2\n")
+    batch.orders.update(submission_state="rejected", refusal="because")
+    Batch.objects.update(state="finished")
+    path = f"/batches/{batch.pk}/unsent/"
+    assert "Do you want it twice?" not in ops.post(path).content.decode()
+    since = make_order(sim_account, symbol="AAPL", recorded_at=timezone.now())
+    text = ops.post(path).content.decode()
+    assert f"AAPL was bought again since, or is to be: order {since.pk}. Do you want it twice?" in text
+    assert text.count("Do you want it twice?") == 1
+
+
 def test_a_batch_with_nothing_unsent_says_so(ops: Client) -> None:
     batch = make_batch(state="finished")
     make_order(batch=batch)

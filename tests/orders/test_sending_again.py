@@ -1,6 +1,10 @@
 """A NOT_PLACED order goes again only because a person wants it, once, under its own id, and after a fresh look."""
 
+import re
+from datetime import timedelta
+from html import unescape
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import pytest
 from django.test import Client
@@ -12,7 +16,7 @@ from broker.models import Account
 from orders.errors import WrongState
 from orders.models import Batch, Order
 from orders.sending import execute_batch
-from orders.sending_again import propose, reason_against, send_again
+from orders.sending_again import ordered_since, propose, reason_against, send_again
 from tests.factories import make_batch, make_order
 from tests.orders.conftest import orders_at_broker, posts, record
 from tests.simulation import SimAccount
@@ -44,7 +48,8 @@ def client_of(person) -> Client:
 
 
 def go(order: Order):
-    return send_again(order=order, actor="ops", now=timezone.now())
+    shown = propose(order=order, actor="ops", now=timezone.now()).warnings
+    return send_again(order=order, shown_warnings=shown, actor="ops", now=timezone.now())
 
 
 @pytest.mark.django_db(transaction=True)
@@ -120,6 +125,31 @@ def test_the_same_ordered_since_is_said(order: Order) -> None:
     assert f"bought again since, or is to be: order {other.pk}." in warnings[0]
 
 
+def test_what_changed_since_it_was_shown_is_not_sent(order: Order) -> None:
+    now = timezone.now()
+    shown = propose(order=order, actor="ops", now=now).warnings
+    make_order(order.account, symbol=order.symbol, recorded_at=now)
+    proposal = send_again(order=order, shown_warnings=shown, actor="ops", now=now)
+    assert "again since" in proposal.warnings[0]
+    order.refresh_from_db()
+    assert order.submission_state == "not_placed"
+    assert batch_of(order).state == "finished"
+    assert not AuditEntry.objects.filter(action="order.sent_again").exists()
+
+
+def test_only_the_same_side_after_it_is_the_same_again(order: Order) -> None:
+    earlier = order.recorded_at - timedelta(days=1)
+    make_order(order.account, symbol=order.symbol, recorded_at=earlier)
+    make_order(order.account, symbol=order.symbol, side="sell", recorded_at=timezone.now())
+    make_order(order.account, symbol="KO", recorded_at=timezone.now())
+    make_order(order.account, symbol=order.symbol, submission_state="denied", recorded_at=timezone.now())
+    assert ordered_since([order]) == []
+    assert ordered_since([]) == []
+    many = [make_order(order.account, symbol=order.symbol, recorded_at=timezone.now()).pk for _ in range(6)]
+    (text,) = ordered_since([order, order])
+    assert f"order {', '.join(map(str, many[:5]))} and more." in text
+
+
 @pytest.mark.parametrize("state", ["recorded", "submitting", "unconfirmed", "denied", "rejected"])
 def test_no_other_state_may_be_sent_again(state: str) -> None:
     order = make_order(submission_state=state, batch=make_batch(state="finished"))
@@ -147,14 +177,50 @@ def test_ops_see_what_it_would_meet_and_then_send_it(order: Order, people: Simpl
     assert path in ops.get(order.get_absolute_url()).content.decode()
     text = ops.get(path).content.decode()
     assert order.client_order_id in text
-    assert "Send order" in text
+    assert "Check with Alpaca" in text
+    assert 'name="confirmed"' not in text
+    text = ops.post(path, {"check": "1"}).content.decode()
+    assert 'name="confirmed"' in text
     order.refresh_from_db()
-    assert order.submission_state == "not_placed", "looking changes nothing"
-    answer = ops.post(path, follow=True).content.decode()
+    assert order.submission_state == "not_placed", "checking sends nothing"
+    answer = ops.post(path, yes_to(text), follow=True).content.decode()
     assert "leaves again, under the same id" in answer
     assert OrmQ.objects.count() == 1
-    assert "Only an order that is proven absent" in ops.post(path).content.decode()
+    assert "Only an order that is proven absent" in ops.get(path).content.decode()
+    assert "Only an order that is proven absent" in ops.post(path, yes_to(text)).content.decode()
     assert OrmQ.objects.count() == 1
+
+
+def yes_to(text: str) -> dict[str, object]:
+    """What the form of the shown page sends."""
+    return {"confirmed": "1", "shown": [unescape(shown) for shown in re.findall(r'name="shown" value="([^"]*)"', text)]}
+
+
+def test_a_yes_to_another_picture_shows_the_new_one(order: Order, people: SimpleNamespace) -> None:
+    ops = client_of(people.ops)
+    path = f"/orders/{order.pk}/again/"
+    first = ops.post(path, {"check": "1"}).content.decode()
+    make_order(order.account, symbol=order.symbol, recorded_at=timezone.now())
+    assert "Do you want it twice?" in ops.get(path).content.decode()
+    second = ops.post(path, yes_to(first)).content.decode()
+    assert "This is another picture by now: look again" in second
+    assert "Do you want it twice?" in second
+    assert OrmQ.objects.count() == 0
+    assert "leaves again" in ops.post(path, yes_to(second), follow=True).content.decode()
+
+
+def test_looking_asks_alpaca_nothing_and_books_nothing(order: Order, people: SimpleNamespace, sim: SimAccount) -> None:
+    sim.api("POST", "/v2/orders", json=body_of(order))
+    ops = client_of(people.ops)
+    path = f"/orders/{order.pk}/again/"
+    with patch("orders.sending_again.open_gateway", side_effect=AssertionError):
+        assert ops.get(path).status_code == 200
+        assert ops.head(path).status_code == 200
+    order.refresh_from_db()
+    assert order.submission_state == "not_placed"
+    assert "at Alpaca after all" in ops.post(path, {"check": "1"}, follow=True).content.decode()
+    order.refresh_from_db()
+    assert order.submission_state == "confirmed"
 
 
 def test_a_trader_may_not(order: Order, people: SimpleNamespace) -> None:
@@ -168,7 +234,8 @@ def test_a_trader_may_not(order: Order, people: SimpleNamespace) -> None:
 def test_nothing_goes_while_alpaca_cannot_be_asked(order: Order, people: SimpleNamespace, settings) -> None:
     settings.ALPACA_BASE_URL = "http://127.0.0.1:9"
     settings.BROKER_CONNECT_TIMEOUT = 0.2
-    answer = client_of(people.ops).post(f"/orders/{order.pk}/again/")
-    assert "Nothing was sent." in answer.content.decode()
+    ops = client_of(people.ops)
+    for posted in ({"check": "1"}, {"confirmed": "1"}):
+        assert "Nothing was sent." in ops.post(f"/orders/{order.pk}/again/", posted).content.decode()
     order.refresh_from_db()
     assert order.submission_state == "not_placed"

@@ -73,6 +73,7 @@ def test_an_order_goes_again_only_after_its_consequence_was_confirmed(reader: An
     page = reader().log_in("ops").open(order.get_absolute_url())
     page.get_by_role("link", name="Send again…").click()
     expect(page.get_by_text(order.client_order_id)).to_be_visible()
+    page.get_by_role("button", name="Check with Alpaca").click()
     page.get_by_role("button", name="Send again").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text(f"Send order {order.pk} again: buy 10 KO")
@@ -82,6 +83,18 @@ def test_an_order_goes_again_only_after_its_consequence_was_confirmed(reader: An
     assert order.submission_state == "not_placed"
     page.get_by_role("button", name="Send again").click()
     dialog.get_by_role("button", name="Send again").click()
+    expect(page.get_by_text("leaves again, under the same id")).to_be_visible()
+    order.refresh_from_db()
+    assert order.submission_state == "recorded"
+
+
+def test_an_order_goes_again_without_javascript(reader: Any, people: Any, sim_account: Account):
+    order = not_placed(sim_account)
+    since = make_order(sim_account, symbol="KO", recorded_at=timezone.now())
+    page = reader(java_script_enabled=False).log_in("ops").open(f"{order.get_absolute_url()}again/")
+    page.get_by_role("button", name="Check with Alpaca").click()
+    expect(page.get_by_text(f"order {since.pk}. Do you want it twice?")).to_be_visible()
+    page.get_by_role("button", name="Send again").click()
     expect(page.get_by_text("leaves again, under the same id")).to_be_visible()
     order.refresh_from_db()
     assert order.submission_state == "recorded"
