@@ -22,6 +22,7 @@ from reconciliation.errors import FixRefused
 from reconciliation.models import Fix, Run
 from reconciliation.operations import Undo, perform
 from reconciliation.refreshing import refresh_account
+from reconciliation.refreshing_charts import ask_for_charts
 from reconciliation.running import account_lease, keeps_lease, make_run, request_run
 
 logger = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ def apply_approved(*, account: Account, actor: str, wait_seconds: float = 120) -
     if written:
         # New positions shall show a price at once, not with the next round of the worker.
         refresh_account(account=account, now=timezone.now())
+        ask_for_charts(account)
     return Applied(fixes=list(Fix.objects.filter(pk__in=pks).order_by("pk")), first_run=first, verification_run=last)
 
 

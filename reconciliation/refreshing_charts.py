@@ -12,16 +12,25 @@ from work import leases
 
 logger = logging.getLogger(__name__)
 
-#: How old the newest candle may become.
-REFRESH_EVERY_SECONDS = 300.0
+#: How old the newest candle may become, and how long a new position waits for its chart.
+REFRESH_EVERY_SECONDS = 60.0
 _HISTORY = timedelta(days=365)
 _AN_OVERLAP = timedelta(days=7)
 _ONE_DAY = timedelta(days=1)
 
 
 def charts_are_due(account: Account, now: datetime) -> bool:
-    """Return True once every few minutes, to one caller."""
-    return leases.take(f"queued:charts-due:{account.pk}", seconds=REFRESH_EVERY_SECONDS, now=now, holder="queue")
+    """Return True once a minute, to one caller."""
+    return leases.take(_turn(account), seconds=REFRESH_EVERY_SECONDS, now=now, holder="queue")
+
+
+def ask_for_charts(account: Account) -> None:
+    """Something new is held: its chart shall not wait for the next minute."""
+    leases.give_back(_turn(account), holder="queue")
+
+
+def _turn(account: Account) -> str:
+    return f"queued:charts-due:{account.pk}"
 
 
 def refresh_charts(*, account: Account, now: datetime) -> str:

@@ -14,7 +14,7 @@ from broker.times import NEW_YORK
 from positions.models import PriceBar
 from positions.price_bars import KEPT, drop_old_bars, refresh_bars
 from positions.rebuilding import rebuild_positions
-from reconciliation.refreshing_charts import charts_are_due, refresh_charts, refresh_equity
+from reconciliation.refreshing_charts import ask_for_charts, charts_are_due, refresh_charts, refresh_equity
 from tests.factories import make_adjustment
 from tests.simulation import SimAccount
 
@@ -101,7 +101,14 @@ def test_a_market_data_host_that_is_down_hurts_nothing(account: Account, setting
 
 def test_they_are_due_once_in_a_while(account: Account) -> None:
     now = timezone.now()
-    assert [charts_are_due(account, now + timedelta(seconds=s)) for s in (0, 1, 299, 301)] == [True, False, False, True]
+    assert [charts_are_due(account, now + timedelta(seconds=s)) for s in (0, 1, 59, 61)] == [True, False, False, True]
+
+
+def test_what_is_newly_held_is_asked_for_at_once(account: Account) -> None:
+    now = timezone.now()
+    assert charts_are_due(account, now)
+    ask_for_charts(account)
+    assert charts_are_due(account, now + timedelta(seconds=1))
 
 
 def test_old_bars_go(account: Account) -> None:
