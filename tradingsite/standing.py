@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from operator import itemgetter
 
 from django.conf import settings
 from django.db.models import Count, Q, QuerySet
@@ -89,10 +90,12 @@ def money_of(snapshot: AccountSnapshot | None) -> Money | None:
 def held_in(positions: Iterable[Position], equity: Decimal | None) -> Held:
     rows = list(positions)
     held = [position for position in rows if position.is_open]
-    profits = [position.unrealized_pl for position in held if position.unrealized_pl is not None]
+    # Each figure is reckoned once, not at every look: there may be a thousand positions.
+    profits = [profit for position in held if (profit := position.unrealized_pl) is not None]
     risks = [position.total_risk for position in held if position.total_risk is not None]
     total_risk = sum(risks, Decimal(0))
-    by_distance = sorted((p for p in held if p.stop_distance is not None), key=lambda p: p.stop_distance or Decimal(0))
+    distances = [(distance, position) for position in held if (distance := position.stop_distance) is not None]
+    distances.sort(key=itemgetter(0))
     return Held(
         open_count=len(held),
         pending_count=len(rows) - len(held),
@@ -104,8 +107,8 @@ def held_in(positions: Iterable[Position], equity: Decimal | None) -> Held:
         without_risk=len(held) - len(risks),
         without_price=len(held) - len(profits),
         estimated=sum(position.is_estimated for position in held),
-        beyond_stop=[position for position in by_distance if (position.stop_distance or 0) <= 0],
-        nearest=by_distance[:NEAREST],
+        beyond_stop=[position for distance, position in distances if distance <= 0],
+        nearest=[position for _distance, position in distances[:NEAREST]],
     )
 
 
