@@ -71,7 +71,10 @@ class Watchdog:
     def complaint(self, pulse: Pulse | None, *, read_signs: Callable[[int], Signs]) -> str | None:
         """Return why the cluster must be replaced, or None while there is no reason."""
         if pulse is not None:
-            self.has_worked = self.has_worked or pulse.executed_at > self._started_at + _ECHO_SECONDS
+            # All the way: counted from its start, the first acknowledgement would be overdue on a slow computer as
+            # soon as the first execution is seen.
+            came_through_at = min(pulse.executed_at, pulse.acknowledged_at)
+            self.has_worked = self.has_worked or came_through_at > self._started_at + _ECHO_SECONDS
         if self._main is None:
             return None
         return self._vanished(self._main, read_signs) or self._silent(pulse)

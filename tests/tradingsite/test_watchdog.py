@@ -66,8 +66,19 @@ def test_a_slow_computer_gets_longer_to_start(watchdog, process):
 def test_a_cluster_that_worked_until_just_before_its_death_has_worked(watchdog):
     assert complaint(watchdog, 4) is None
     watchdog.watch(None, at=STARTED + 5)
-    assert complaint(watchdog, 6, executed=4.5) is None
+    assert complaint(watchdog, 6, executed=4.5, acknowledged=4.5) is None
     assert watchdog.has_worked
+
+
+def test_the_first_acknowledgement_is_not_overdue_at_the_first_execution(watchdog):
+    """On a slow computer the first heartbeat comes later than the silence that condemns a cluster which worked."""
+    assert complaint(watchdog, 15, executed=14.9) is None
+    assert complaint(watchdog, 17, executed=14.9, acknowledged=16.9) is None
+    assert complaint(watchdog, 30, executed=29, acknowledged=16.9) == "no heartbeat was acknowledged for 13 s"
+
+
+def test_a_monitor_that_is_deaf_from_the_start(watchdog):
+    assert complaint(watchdog, START_UP_SECONDS + 1, executed=20) == "no heartbeat in the first 21 s"
 
 
 def test_workers_that_hold_leases_are_busy_not_dead(watchdog, process):
