@@ -10,6 +10,7 @@ from django.urls import reverse
 from broker.decimals import ExactDecimalField
 from broker.models import Account
 from positions.querysets import PositionQuerySet
+from positions.risk import distance
 
 
 class Adjustment(models.Model):
@@ -180,8 +181,7 @@ class Position(models.Model):
     def _distance(self, level: Decimal | None, *, towards_loss: bool) -> Decimal | None:
         if level is None or not self.last_price or not self.is_open:
             return None
-        last: Decimal = self.last_price
-        return (last - level if towards_loss == (self.side == "long") else level - last) / last
+        return distance(level, is_long=self.side == "long", last_price=self.last_price, towards_loss=towards_loss)
 
 
 class RiskParameters(models.Model):

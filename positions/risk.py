@@ -33,6 +33,11 @@ def total_risk(risk_per_share: Decimal, qty: Decimal) -> Decimal:
         return risk_per_share * abs(qty)
 
 
+def distance(level: Decimal, *, is_long: bool, last_price: Decimal, towards_loss: bool) -> Decimal:
+    """Return how far the price may still go to a level, as a fraction of the last price; negative beyond it."""
+    return (last_price - level if towards_loss == is_long else level - last_price) / last_price
+
+
 def on_tick(price: Decimal) -> Decimal:
     """Round half up to what the venue accepts: cents from one dollar on, hundredths of a cent below; never 0."""
     tick = _CENT if price >= 1 else _SUBCENT

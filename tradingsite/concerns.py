@@ -24,10 +24,10 @@ def concerns(account: Account, held: Held) -> list[Concern]:
     listed = reverse("positions:list")
     found = [
         Concern("bad", f"{row.symbol} trades beyond its stop.", row.get_absolute_url())
-        for row in held.beyond_stop[:NEAREST]
+        for row in held.nearest[: held.beyond_stop]
     ]
-    if len(held.beyond_stop) > NEAREST:
-        found.append(Concern("bad", f"{len(held.beyond_stop)} positions trade beyond their stops.", listed))
+    if held.beyond_stop > NEAREST:
+        found.append(Concern("bad", f"{held.beyond_stop} positions trade beyond their stops.", listed))
     if held.without_risk:
         text = _counted(held.without_risk, "open position has no stop: its risk is not known.",
                         "open positions have no stop: their risk is not known.")  # fmt: skip

@@ -11,7 +11,6 @@ from tradingsite import vital_signs
 from tradingsite.concerns import concerns
 from tradingsite.equity_chart import SPANS, equity_chart, span_of
 from tradingsite.standing import (
-    POSITION_FIELDS,
     batches_of_today,
     drift_groups,
     has_history,
@@ -32,7 +31,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     span = span_of(request.GET.get("span", ""))
     money = money_of(account.snapshots.order_by("-read_at").first())
     causes = open_causes(account)
-    positions = Position.objects.filter(account=account).not_closed().only("account_id", *POSITION_FIELDS)
+    positions = Position.objects.filter(account=account).not_closed()
     held = held_in(positions, money.equity if money else None)
     context = {
         "money": money,

@@ -1,20 +1,22 @@
 """Where the account stands: the figures of the overview, from what is recorded. Asks the broker nothing."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from operator import itemgetter
+from heapq import nsmallest
 
 from django.conf import settings
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, TextField
+from django.db.models.functions import Cast, Coalesce
 from django_q.models import Schedule
 
 from broker.models import Account, AccountSnapshot
 from orders.lifecycle import SETTLED
 from orders.models import Batch, Order
 from positions.models import Position
+from positions.risk import distance
 from reconciliation.models import Drift, Run
 from reconciliation.presentation import gravest, rank
 from ui.formatting import NEW_YORK, share
@@ -23,11 +25,6 @@ from ui.formatting import NEW_YORK, share
 OVERDUE_AFTER = timedelta(minutes=5)
 #: How many positions are named as the closest to their stops.
 NEAREST = 5
-#: What the figures of the overview need of a position.
-POSITION_FIELDS = (
-    "symbol", "state", "side", "qty", "cost_basis", "last_price", "avg_entry_price", "stop_loss", "target",
-    "total_risk", "is_estimated",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +55,7 @@ class Held:
     without_risk: int
     without_price: int
     estimated: int
-    beyond_stop: list[Position]
+    beyond_stop: int
     nearest: list[Position]  # to their stops, the nearest first
 
 
@@ -87,28 +84,51 @@ def money_of(snapshot: AccountSnapshot | None) -> Money | None:
     )
 
 
-def held_in(positions: Iterable[Position], equity: Decimal | None) -> Held:
-    rows = list(positions)
-    held = [position for position in rows if position.is_open]
-    # Each figure is reckoned once, not at every look: there may be a thousand positions.
-    profits = [profit for position in held if (profit := position.unrealized_pl) is not None]
-    risks = [position.total_risk for position in held if position.total_risk is not None]
-    total_risk = sum(risks, Decimal(0))
-    distances = [(distance, position) for position in held if (distance := position.stop_distance) is not None]
-    distances.sort(key=itemgetter(0))
+_EXACT = ("qty", "last_price", "cost_basis", "total_risk", "stop_loss")
+
+
+def held_in(positions: "QuerySet[Position]", equity: Decimal | None) -> Held:
+    """Add up what is not closed. Two queries; the exact numbers are read as text: a thousand positions are no rows."""
+    exact = (Cast(name, TextField()) for name in _EXACT)
+    rows = positions.order_by().values_list("pk", "state", "side", "is_estimated", *exact)
+    count, distances = Counter[str](), list[tuple[Decimal, int]]()
+    unrealized_pl = total_risk = Decimal(0)
+    for pk, state, side, is_estimated, qty, last_price, cost, risk, stop in rows:
+        if state != Position.State.OPEN:
+            count["pending"] += 1
+            continue
+        count["open"] += 1
+        count["estimated"] += bool(is_estimated)
+        if risk is None:
+            count["without risk"] += 1
+        else:
+            total_risk += Decimal(risk)
+        if last_price is None:
+            count["without price"] += 1
+            continue
+        last = Decimal(last_price)
+        profit = Decimal(qty) * last - Decimal(cost)
+        unrealized_pl += profit
+        count["up"] += profit > 0
+        count["down"] += profit < 0
+        if stop is not None and last:
+            away = distance(Decimal(stop), is_long=side == "long", last_price=last, towards_loss=True)
+            distances.append((away, pk))
+    nearest = [pk for _away, pk in nsmallest(NEAREST, distances)]
+    found = positions.model.objects.in_bulk(nearest)
     return Held(
-        open_count=len(held),
-        pending_count=len(rows) - len(held),
-        up=sum(profit > 0 for profit in profits),
-        down=sum(profit < 0 for profit in profits),
-        unrealized_pl=sum(profits, Decimal(0)),
+        open_count=count["open"],
+        pending_count=count["pending"],
+        up=count["up"],
+        down=count["down"],
+        unrealized_pl=unrealized_pl,
         total_risk=total_risk,
         risk_share=share(total_risk, equity),
-        without_risk=len(held) - len(risks),
-        without_price=len(held) - len(profits),
-        estimated=sum(position.is_estimated for position in held),
-        beyond_stop=[position for distance, position in distances if distance <= 0],
-        nearest=[position for _distance, position in distances[:NEAREST]],
+        without_risk=count["without risk"],
+        without_price=count["without price"],
+        estimated=count["estimated"],
+        beyond_stop=sum(away <= 0 for away, _pk in distances),
+        nearest=[found[pk] for pk in nearest if pk in found],
     )
 
 
@@ -189,12 +209,18 @@ def batches_of_today(account: Account, now: datetime) -> "QuerySet[Batch]":
     end = (midnight + timedelta(hours=36)).replace(hour=0)
     today = Q(created_at__gte=midnight) | Q(scheduled_for__gte=midnight, scheduled_for__lt=end)
     today |= Q(released_at__gte=midnight) | Q(state=Batch.State.RELEASED)
+    # Not by a join: to leave out the others, the orders of every batch would be counted first.
+    orders = Order.objects.filter(batch=OuterRef("pk")).order_by().values("batch")
+
+    def counted(*conditions: Q) -> Coalesce:
+        return Coalesce(Subquery(orders.filter(*conditions).annotate(number=Count("pk")).values("number")), 0)
+
     return (
         Batch.objects.filter(today, account=account)
         .annotate(
-            order_count=Count("orders"),
-            settled_count=Count("orders", filter=Q(orders__submission_state__in=SETTLED)),
-            refused_count=Count("orders", filter=Q(orders__submission_state__in=["denied", "rejected", "not_placed"])),
+            order_count=counted(),
+            settled_count=counted(Q(submission_state__in=SETTLED)),
+            refused_count=counted(Q(submission_state__in=["denied", "rejected", "not_placed"])),
         )
         .order_by("-created_at", "-id")
     )
