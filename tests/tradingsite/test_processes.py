@@ -30,11 +30,12 @@ while True:
     time.sleep(600)
 """
 PARENT = """
-import sys
+import signal, sys
 from pathlib import Path
 from tradingsite.processes import Program, Supervisor
 from tradingsite.survivors import Register
 command = [sys.executable, "-c", Path(sys.argv[1]).read_text(), *sys.argv[3:]]
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where these tests themselves were started by nohup
 with Supervisor(register=Register(Path(sys.argv[2]) / "run")) as supervisor:
     supervisor.start(Program(name="child", command=command, grace=0.5))
     supervisor.run()
