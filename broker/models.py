@@ -11,6 +11,14 @@ class Environment(models.TextChoices):
     LIVE = "live", "LIVE"
 
 
+class ProtectionPlan(models.TextChoices):
+    """What stop and target of a position are beyond figures in our books."""
+
+    RECORD_ONLY = "record_only", "Record only: alert when the price crosses"
+    BRACKET = "bracket", "Bracket: the entry carries both exits"
+    OCO = "oco", "OCO: both exits are placed after the fill"
+
+
 class AccountQuerySet(models.QuerySet["Account"]):
     def active(self) -> "AccountQuerySet":
         return self.filter(is_active=True)
@@ -43,6 +51,17 @@ class Account(models.Model):
     max_order_notional = ExactDecimalField(default="50000", help_text="Most dollars in one order.")
     max_batch_notional = ExactDecimalField(default="250000", help_text="Most dollars in one batch, buys only.")
     max_batch_orders = models.PositiveIntegerField(default=200, help_text="Most orders in one batch.")
+
+    protection_plan = models.CharField(
+        max_length=12,
+        choices=ProtectionPlan.choices,
+        default=ProtectionPlan.RECORD_ONLY,
+        help_text="How a position's stop and target come to be orders at Alpaca.",
+    )
+    guard_share_pct = models.PositiveSmallIntegerField(
+        default=30,
+        help_text="Percent: a plan that closes, voids or changes more of the open positions at once needs a person.",
+    )
 
     objects = AccountQuerySet.as_manager()
 
@@ -114,3 +133,22 @@ class RequestBudget(models.Model):
 
     def __str__(self) -> str:
         return f"{self.used} of {self.limit} until {self.window_ends_at:%H:%M:%S}"
+
+
+class StreamState(models.Model):
+    """How the `trade_updates` connection of an account is doing: kept by the one process that follows it."""
+
+    account = models.OneToOneField(Account, models.CASCADE, related_name="stream_state")
+    holder = models.CharField(max_length=120, blank=True, help_text="Host and process that follow it.")
+    connected_at = models.DateTimeField(null=True, help_text="Empty while there is no connection.")
+    last_heard_at = models.DateTimeField(null=True, help_text="Last frame or pong.")
+    last_event_at = models.DateTimeField(null=True)
+    #: Since when something may have been missed that no reading has made good yet. Empty: nothing.
+    gap_since = models.DateTimeField(null=True)
+    gap_reason = models.CharField(max_length=300, blank=True)
+    reconnects = models.PositiveIntegerField(default=0)
+    events = models.PositiveIntegerField(default=0)
+    updated_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"stream of {self.account_id}"

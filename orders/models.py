@@ -72,6 +72,7 @@ class Order(models.Model):
         BACKFILL = "backfill", "Backfill"  # copied from Alpaca by an approved fix
         EXTERNAL = "external", "External"  # placed outside this program, adopted into the books
         IMPORT = "import", "Import"  # history that existed before the books were opened
+        PROTECTION = "protection", "Protection"  # stop and target of a position, placed after its fill
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="orders")
     batch = models.ForeignKey(Batch, models.PROTECT, related_name="orders", null=True, blank=True)
@@ -269,3 +270,55 @@ class OrderEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.text}"
+
+
+class OrderChange(models.Model):
+    """A wish to cancel or replace an order at Alpaca: recorded, then sent once, then confirmed by a look-up.
+
+    The row is committed before anything leaves. An unknown outcome is never answered by sending again; the order at
+    Alpaca says what became of it.
+    """
+
+    class Action(models.TextChoices):
+        CANCEL = "cancel", "Cancel"
+        REPLACE = "replace", "Replace"
+
+    class State(models.TextChoices):
+        RECORDED = "recorded", "Recorded"
+        SENDING = "sending", "Sending"  # claimed by one worker
+        UNCONFIRMED = "unconfirmed", "Unconfirmed"  # sent or perhaps sent
+        DONE = "done", "Done"  # Alpaca shows it
+        REFUSED = "refused", "Refused"  # Alpaca refused it, or the order ended otherwise first
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="order_changes")
+    #: Empty for an order that is not in our books.
+    order = models.ForeignKey(Order, models.PROTECT, related_name="changes", null=True, blank=True)
+    broker_order_id = models.CharField(max_length=64)
+    symbol = models.CharField(max_length=32)
+    action = models.CharField(max_length=8, choices=Action.choices)
+    wanted: Any = models.JSONField(default=dict, help_text="Of a replacement: the new terms, as strings.")
+    client_order_id = models.CharField(max_length=128, blank=True, help_text="Of a replacement: the new order's.")
+    state = models.CharField(max_length=12, choices=State.choices, default=State.RECORDED)
+    wanted_for = models.CharField(max_length=100, blank=True, help_text="What asked for it: fix:12.")
+    requested_by = models.CharField(max_length=150)
+    requested_at = models.DateTimeField()
+    claimed_by = models.CharField(max_length=100, blank=True)
+    claimed_at = models.DateTimeField(null=True, blank=True)
+    looked_up_at = models.DateTimeField(null=True, blank=True)
+    settled_at = models.DateTimeField(null=True, blank=True)
+    replaced_by = models.CharField(max_length=64, blank=True, help_text="broker_order_id of the new order.")
+    outcome = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        ordering = ("requested_at", "id")
+        constraints = (
+            models.UniqueConstraint(
+                fields=["account", "broker_order_id"],
+                condition=Q(state__in=["recorded", "sending", "unconfirmed"]),
+                name="order_change_one_at_a_time",
+            ),
+        )
+        indexes = (models.Index(fields=["state", "looked_up_at"]),)
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.broker_order_id}"

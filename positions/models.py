@@ -24,12 +24,15 @@ class Adjustment(models.Model):
         OPENING = "opening", "Opening balance"
         CORRECTION = "correction", "Correction"
         AVERAGE = "average", "Average price"
+        SPLIT = "split", "Split"
+        TRANSFER = "transfer", "Transfer"
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="adjustments")
     symbol = models.CharField(max_length=32)
     kind = models.CharField(max_length=12, choices=Kind.choices)
     qty = ExactDecimalField(help_text="Signed: added to the position. 0 for an average price.")
     price = ExactDecimalField(help_text="Dollars a share at which the quantity is booked.")
+    ratio = ExactDecimalField(null=True, blank=True, help_text="Of a split: new shares for one old share.")
     effective_at = models.DateTimeField()
     reference = models.CharField(max_length=100)
     reason = models.CharField(max_length=300)
@@ -250,3 +253,57 @@ class PriceBar(models.Model):
 
     def __str__(self) -> str:
         return f"{self.symbol} {self.timeframe} {self.starts_at:%Y-%m-%d %H:%M}"
+
+
+class CashEntry(models.Model):
+    """Money that came or went without a fill: a dividend, a fee, a transfer, the balance the books began with.
+
+    Cash is the sum of these and of what the fills paid. Alpaca's own entries carry its activity id; what was booked
+    here (the opening balance, a correction with its reason) carries a reference in its place.
+    """
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="cash_entries")
+    activity_id = models.CharField(max_length=100, help_text="Alpaca's id, or our own reference.")
+    activity_type = models.CharField(max_length=20, help_text="Alpaca's word (DIV, FEE …), OPENING or CORRECTION.")
+    day = models.DateField(help_text="The day it counts for, as Alpaca says.")
+    symbol = models.CharField(max_length=32, blank=True)
+    net_amount = ExactDecimalField(help_text="Dollars, signed: what it added to the cash.")
+    description = models.CharField(max_length=300, blank=True)
+    is_estimated = models.BooleanField(default=False, help_text="Inferred, not told by Alpaca.")
+    recorded_at = models.DateTimeField()
+    recorded_by = models.CharField(max_length=150)
+    raw: Any = models.JSONField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("day", "id")
+        constraints = (models.UniqueConstraint(fields=["account", "activity_id"], name="cash_entry_once"),)
+        verbose_name_plural = "cash entries"
+
+    def __str__(self) -> str:
+        return f"{self.activity_type} {self.net_amount} {self.day}"
+
+
+class Crossing(models.Model):
+    """The price went through a position's stop or target while no order at Alpaca was there to act on it."""
+
+    class Level(models.TextChoices):
+        STOP = "stop", "Stop"
+        TARGET = "target", "Target"
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="crossings")
+    position = models.ForeignKey(Position, models.CASCADE, related_name="crossings")
+    level = models.CharField(max_length=6, choices=Level.choices)
+    level_price = ExactDecimalField(help_text="Where the stop or target was.")
+    price = ExactDecimalField(help_text="The price that was seen beyond it first.")
+    crossed_at = models.DateTimeField(help_text="When that was seen.")
+    acknowledged_at = models.DateTimeField(null=True, blank=True)
+    acknowledged_by = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        ordering = ("-crossed_at", "-id")
+        constraints = (
+            models.UniqueConstraint(fields=["position", "level", "level_price"], name="crossing_of_a_level_once"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.get_level_display()} {self.level_price} crossed at {self.price}"

@@ -75,7 +75,8 @@ def spread_of(durations: Iterable[timedelta | None]) -> Spread:
     known = sorted(duration for duration in durations if duration is not None)
     if not known:
         return Spread(0, None, None)
-    middle = (known[(len(known) - 1) // 2] + known[len(known) // 2]) / 2
+    low, high = known[(len(known) - 1) // 2], known[len(known) // 2]
+    middle = low + (high - low) / 2
     # The nearest rank: of few, a ninth tenth between two of them would be made up.
     return Spread(len(known), middle, known[math.ceil(len(known) * 9 / 10) - 1])
 

@@ -82,6 +82,7 @@ class Fix(models.Model):
     key = models.CharField(max_length=200)
     action = models.CharField(max_length=30)
     is_safe_copy = models.BooleanField(help_text="Copies a broker fact; guesses nothing.")
+    acts_at_broker = models.BooleanField(default=False, help_text="Sends, changes or cancels an order at the broker.")
     state = models.CharField(max_length=10, choices=State.choices, default=State.PROPOSED)
     symbol = models.CharField(max_length=32, blank=True)
     title = models.CharField(max_length=300)
@@ -170,6 +171,7 @@ class Drift(models.Model):
     first_seen_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
     resolved_at = models.DateTimeField(null=True)
+    flaps = models.PositiveSmallIntegerField(default=0, help_text="How often it went and came again within a day.")
 
     ignored_by = models.CharField(max_length=150, blank=True)
     ignored_until = models.DateTimeField(null=True)
@@ -252,6 +254,11 @@ class BackfillPolicy(models.Model):
     max_dollars = ExactDecimalField(
         null=True, blank=True, help_text="Automatic up to this many dollars touched; empty: no limit."
     )
+    not_before_close_minutes = models.PositiveSmallIntegerField(
+        default=10, help_text="Nothing is applied by itself in the last minutes before the close; 0: always."
+    )
+    window_from = models.TimeField(null=True, blank=True, help_text="New York time; empty: from the day's beginning.")
+    window_until = models.TimeField(null=True, blank=True, help_text="New York time; empty: to the day's end.")
     updated_at = models.DateTimeField(editable=False)
     updated_by = models.CharField(max_length=150, editable=False)
 

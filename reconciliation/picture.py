@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from broker.numbers import plain
 from broker.types import BrokerFill, BrokerOrder, BrokerPosition
 from orders.lifecycle import is_terminal, is_working
-from reconciliation.comparison import group_of
 from reconciliation.evidence import BrokerEvidence, LocalFill, LocalOrder, LocalPosition, LocalRecord
+from reconciliation.order_comparison import group_of
 
 #: So many orders that have ended, and so many fills, are kept of each picture.
 MOST_ENDED = 2000

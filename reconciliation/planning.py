@@ -5,7 +5,7 @@ what is booked is what was shown. Where no safe or honest repair exists there is
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from broker.numbers import plain
 from positions.accounting import LedgerEntry
@@ -44,6 +44,11 @@ ADJUSTS_POSITION = frozenset(
 )
 
 
+Planner = Callable[[Difference, Sequence[Difference], LocalRecord, BrokerEvidence], Proposal | None]
+#: Kinds whose repair is planned in a module of its own. A planner returns None where no honest repair exists.
+PLANNERS: Mapping[Kind, Planner] = {}
+
+
 def plan(explained: list[Explained], record: LocalRecord, evidence: BrokerEvidence) -> list[Proposal]:
     """Return the fixes for the roots that have one, in the order of the differences."""
     roots = [item.difference for item in explained if item.cause_key is None]
@@ -64,6 +69,9 @@ def plan(explained: list[Explained], record: LocalRecord, evidence: BrokerEviden
             proposals.append(adjust_position(root, record, evidence))
         elif root.kind == Kind.PENDING_NEVER_FILLED:
             proposals.append(rebuild(root, record, evidence))
+        elif (planner := PLANNERS.get(root.kind)) is not None:
+            proposal = planner(root, followers[root.key], record, evidence)
+            proposals += [proposal] if proposal else []
     return proposals
 
 

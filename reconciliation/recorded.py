@@ -13,8 +13,8 @@ from orders.models import Batch, Fill, Order
 from positions.in_force import ParameterBook
 from positions.models import Position
 from positions.rebuilding import ledger_of
-from reconciliation.comparison import group_of
 from reconciliation.evidence import BrokerEvidence, LocalFill, LocalOrder, LocalPosition, LocalRecord, Percentages
+from reconciliation.order_comparison import group_of
 from reconciliation.reading import ReadingPlan
 
 #: SQLite takes at most 32,766 values in one statement; PostgreSQL plans long lists badly.
