@@ -4,12 +4,12 @@ import logging
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from broker.models import Account
 from orders.lifecycle import SubmissionState
 from orders.models import Batch, Order, OrderEvent
-from orders.querysets import due_for_sending
+from orders.querysets import due_for_sending, unbatched
 from work.holders import this_process
 
 log = logging.getLogger(__name__)
@@ -24,9 +24,9 @@ def claim(*, order_id: int, now: datetime) -> Order | None:
     """
     mine = Order.objects.filter(
         due_for_sending(now),
+        Q(batch__in=Batch.objects.sending(now).values("pk")) | unbatched(now),
         pk=order_id,
         submission_state=SubmissionState.RECORDED,
-        batch__in=Batch.objects.sending(now).values("pk"),
         account__in=Account.objects.filter(is_active=True, sending_halted=False).values("pk"),
     )
     with transaction.atomic():

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from broker.models import Account
 from orders.models import Order
+from orders.placing import has_protection_to_send
 from orders.releasing import release_due_batches
 from orders.settling import has_unsettled
 from work import leases
@@ -17,6 +18,8 @@ def queue_due_work(now: datetime) -> int:
     for account_id in Account.objects.active().values_list("pk", flat=True):
         if has_unsettled(account_id, now):
             tasks.append(("settle", "orders.tasks.settle_task", account_id))
+        if has_protection_to_send(account_id, now):
+            tasks.append(("protect", "orders.tasks.protect_task", account_id))
         if Order.objects.to_follow(now).filter(account_id=account_id).exists():
             tasks.append(("follow", "orders.tasks.follow_task", account_id))
     # Queueing what a living process is doing would only make doubles that return at once.

@@ -19,3 +19,11 @@ class AccountNotUsable(OrdersError):
 
 class WrongState(OrdersError):
     """The batch or account is no longer in a state in which this can be done."""
+
+
+class ProtectionRefused(OrdersError):
+    """A stop or target like this is not placed."""
+
+
+class ChangeRefused(OrdersError):
+    """A cancel or replacement like this is not recorded."""

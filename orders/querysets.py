@@ -24,6 +24,11 @@ def due_for_sending(now: datetime) -> Q:
     return never_set | Q(not_before__lte=now) | Q(not_before__gt=now + LONGEST_APPOINTMENT)
 
 
+def unbatched(now: datetime) -> Q:
+    """Protective orders, which come in no batch: wanted lately enough."""
+    return Q(batch__isnull=True, origin="protection", recorded_at__gt=now - SEND_WITHIN)
+
+
 class OrderQuerySet(models.QuerySet["Order"]):
     def in_flight(self) -> "OrderQuerySet":
         """Recorded or perhaps sent, outcome not known yet."""
@@ -47,6 +52,20 @@ class OrderQuerySet(models.QuerySet["Order"]):
             account__is_active=True,
             account__sending_halted=False,
         )
+
+    def protective_to_send(self, now: datetime) -> "OrderQuerySet":
+        """Recorded stops and targets of positions whose waiting time, if any, is over."""
+        return self.filter(
+            due_for_sending(now),
+            unbatched(now),
+            submission_state=SubmissionState.RECORDED,
+            account__is_active=True,
+            account__sending_halted=False,
+        )
+
+    def protective_unsent_too_long(self, now: datetime) -> "OrderQuerySet":
+        unsent = self.filter(batch__isnull=True, origin="protection", submission_state=SubmissionState.RECORDED)
+        return unsent.filter(recorded_at__lte=now - SEND_WITHIN)
 
     def submitting(self) -> "OrderQuerySet":
         """Claimed: a POST may be under way."""
@@ -72,7 +91,7 @@ class OrderQuerySet(models.QuerySet["Order"]):
             due |= age & Q(followed_at__lte=now - pause)
         alive = ~Q(status__in=TERMINAL_STATUSES)
         lately = Q(confirmed_at__gte=now - timedelta(days=1)) | Q(broker_updated_at__gte=now - timedelta(days=1))
-        just_ended = Q(lately, status__in=TERMINAL_STATUSES, origin="batch")
+        just_ended = Q(lately, status__in=TERMINAL_STATUSES, origin__in=("batch", "protection"))
         return self.filter(due, alive | just_ended, submission_state=SubmissionState.CONFIRMED, is_booked=False)
 
 

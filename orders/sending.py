@@ -113,7 +113,7 @@ def _send_from(waiting: SimpleQueue[int], batch: Batch, stop: Event, clock: Cloc
             except Empty:
                 return
             gateway.await_room()  # before the claim: what waits can still be halted
-            later = _send(gateway, order_id, clock)
+            later = send_one(gateway, order_id, clock)
             if later is not None:
                 stop.set()
                 _hold_rest(batch, later, clock())
@@ -124,7 +124,7 @@ def _send_from(waiting: SimpleQueue[int], batch: Batch, stop: Event, clock: Cloc
         connections.close_all()
 
 
-def _send(gateway: Gateway, order_id: int, clock: Clock) -> Later | None:
+def send_one(gateway: Gateway, order_id: int, clock: Clock) -> Later | None:
     """Claim the order, send it and write down what became of it; return why the others should wait, if they should."""
     reached("before_claim")
     order = until_written(lambda: claim(order_id=order_id, now=clock()))

@@ -183,9 +183,14 @@ def _is_proven_absent(order: Order, now: datetime) -> bool:
 
 def _may_be_sent_again(order: Order, now: datetime) -> bool:
     batch = order.batch
-    if batch is None or batch.state != Batch.State.RELEASED:
+    if batch is None:
+        if order.origin != Order.Origin.PROTECTION:
+            return False
+        wanted_at = order.recorded_at
+    elif batch.state == Batch.State.RELEASED:
+        wanted_at = max(order.recorded_at, batch.released_at or order.recorded_at)
+    else:
         return False
-    wanted_at = max(order.recorded_at, batch.released_at or order.recorded_at)
     return now - wanted_at <= timedelta(seconds=settings.RESEND_WITHIN_SECONDS)
 
 

@@ -3,6 +3,7 @@
 from django.utils import timezone
 
 from orders.following import follow_orders
+from orders.placing import send_protection
 from orders.sending import execute_batch
 from orders.settling import settle_orders
 from work.queue import mark_started
@@ -21,3 +22,8 @@ def settle_task(account_id: int) -> None:
 def follow_task(account_id: int) -> None:
     mark_started(f"follow:{account_id}")
     follow_orders(account_id=account_id, now=timezone.now())
+
+
+def protect_task(account_id: int) -> None:
+    mark_started(f"protect:{account_id}")
+    send_protection(account_id=account_id, now=timezone.now())

@@ -1,0 +1,121 @@
+"""Send the protective orders that were recorded: look at the position first, then claim → one POST → confirm.
+
+Between wanting a stop and sending it minutes may pass, or hours while sending is halted. A stop for shares that are
+sold by now would open a position, and one beyond the market would sell at once: both are denied, not sent.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import partial
+
+from django.db import transaction
+from django.utils import timezone
+
+from broker.errors import BrokerError, NotFound
+from broker.gateway import Gateway, open_gateway
+from broker.numbers import plain
+from broker.types import BrokerPosition
+from orders.lifecycle import SubmissionState
+from orders.models import Order, OrderEvent, Side
+from orders.outcomes import Later
+from orders.patience import until_written
+from orders.protecting import planned_stop
+from orders.querysets import due_for_sending
+from orders.sending import send_one
+from orders.settling import settle_orders
+from work import leases
+
+log = logging.getLogger(__name__)
+ACTOR = "system:send"
+_LEASE_SECONDS = 60.0
+
+
+def has_protection_to_send(account_id: int, now: datetime) -> bool:
+    mine = Order.objects.filter(account_id=account_id)
+    return mine.protective_to_send(now).exists() or mine.protective_unsent_too_long(now).exists()
+
+
+def send_protection(*, account_id: int, now: datetime, clock: Callable[[], datetime] = timezone.now) -> None:
+    """Send every protective order of the account that is due; what cannot be sent now stays in its row."""
+    if not has_protection_to_send(account_id, now):
+        return
+    lease = f"protect:{account_id}"
+    with leases.holding(lease, seconds=_LEASE_SECONDS) as taken:
+        if taken:
+            _deny_outdated(account_id, now)
+            _send_due(account_id, lease, clock)
+    if Order.objects.unconfirmed().filter(account_id=account_id, batch__isnull=True).exists():
+        settle_orders(account_id=account_id, now=clock())
+
+
+def _send_due(account_id: int, lease: str, clock: Callable[[], datetime]) -> None:
+    due = list(Order.objects.filter(account_id=account_id).protective_to_send(clock()).order_by("pk"))
+    if not due:
+        return
+    try:
+        gateway = open_gateway(due[0].account)
+        for order in due:
+            gateway.await_room()
+            later = _send(gateway, order, clock)
+            if later is not None:
+                _hold(account_id, later, clock())
+                return
+            if not until_written(lambda: leases.renew(lease, seconds=_LEASE_SECONDS, now=clock())):
+                return
+    except BrokerError as error:  # nothing was claimed
+        _hold(account_id, Later.after(error), clock())
+
+
+def _send(gateway: Gateway, order: Order, clock: Callable[[], datetime]) -> Later | None:
+    try:
+        position = gateway.get_position(order.symbol)
+    except NotFound:
+        position = None
+    reason = reason_against(order, position)
+    if reason:
+        until_written(partial(_deny, order.pk, reason, clock()))
+        return None
+    return send_one(gateway, order.pk, clock)
+
+
+def reason_against(order: Order, position: BrokerPosition | None) -> str:
+    """Return why the order is not sent, as the position is at Alpaca now; empty if it may be."""
+    held = position.qty if position else Decimal(0)
+    size, is_long = abs(held), held > 0
+    if position is None or not held or is_long != (order.side == Side.SELL):
+        return f"Alpaca holds no {order.symbol} that it would protect."
+    if order.qty is None or size < order.qty:
+        return f"Alpaca holds {plain(size)} {order.symbol} by now, fewer than the {plain(order.qty)} it would sell."
+    stop, last = planned_stop(order), position.current_price
+    if stop is not None and last is not None and (last <= stop if is_long else last >= stop):
+        return f"{order.symbol} is at {plain(last)}, beyond the stop of {plain(stop)}: it would be sold at once."
+    return ""
+
+
+def _deny_outdated(account_id: int, now: datetime) -> None:
+    for order in Order.objects.filter(account_id=account_id).protective_unsent_too_long(now):
+        until_written(partial(_deny, order.pk, "It could not be sent for half a day; look at the position anew.", now))
+
+
+def _deny(order_id: int, reason: str, now: datetime) -> None:
+    with transaction.atomic():
+        unsent = Order.objects.filter(pk=order_id, submission_state=SubmissionState.RECORDED)
+        if unsent.update(submission_state=SubmissionState.DENIED, refusal=reason[:500], not_before=None):
+            event = {"kind": "denied", "text": f"Not sent: {reason}"[:500], "actor": ACTOR}
+            OrderEvent.objects.create(order_id=order_id, at=now, **event)
+            log.warning("protective order %s is not sent: %s", order_id, reason)
+
+
+def _hold(account_id: int, later: Later, now: datetime) -> None:
+    waiting = Order.objects.filter(
+        due_for_sending(now),
+        account_id=account_id,
+        batch__isnull=True,
+        origin=Order.Origin.PROTECTION,
+        submission_state=SubmissionState.RECORDED,
+    )
+    until = now + timedelta(seconds=later.seconds)
+    until_written(partial(waiting.update, not_before=until, refusal=later.text[:500]))
+    log.warning("protective orders of account %s wait %.0f s: %s", account_id, later.seconds, later.text)
