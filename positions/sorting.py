@@ -3,18 +3,35 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import (
     Case,
-    DurationField,
     Expression,
     ExpressionWrapper,
     F,
     FloatField,
+    Func,
     IntegerField,
     Value,
     When,
 )
 from django.db.models.functions import Abs, Cast, Coalesce, NullIf
+from django.db.models.sql.compiler import SQLCompiler
+
+
+class Elapsed(Func):
+    """Days from one time to another. Django would subtract on SQLite by calling Python for every row."""
+
+    output_field = FloatField()
+    arity = 2
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any) -> Any:
+        template = "(EXTRACT(EPOCH FROM -(%(expressions)s)) / 86400)"
+        return super().as_sql(compiler, connection, template=template, arg_joiner=" - ", **extra)
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any) -> Any:
+        template = "(-julianday(%(expressions)s))"
+        return super().as_sql(compiler, connection, template=template, arg_joiner=") + julianday(", **extra)
 
 
 def _float(name: str) -> Expression:
@@ -49,7 +66,7 @@ COMPUTED: dict[str, Expression] = {
     "stop_distance": _in_state("open", _share(_by_side(_LAST - _STOP, _STOP - _LAST), _LAST)),
     "target_distance": _in_state("open", _share(_by_side(_TARGET - _LAST, _LAST - _TARGET), _LAST)),
     "initial_risk": _RISKED,
-    "age_seconds": ExpressionWrapper(Coalesce(F("closed_at"), F("seen_at")) - F("opened_at"), DurationField()),
+    "age_seconds": Elapsed(F("opened_at"), Coalesce(F("closed_at"), F("seen_at"))),
 }
 #: By the name of the column: a column of the database that is text or time.
 STORED = {

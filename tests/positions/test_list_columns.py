@@ -138,3 +138,14 @@ def test_an_estimate_stands_before_its_number(reader):
     make_position("QCOM", is_estimated=True)
     text = reader.get("/positions/?status=open").content.decode()
     assert "est.</abbr>100.00</td>" in text.replace("\n", "")
+
+
+def test_it_sorts_by_age_up_to_the_close_or_to_now(reader):
+    make_position("LONG", opened_at=NOW - timedelta(days=9))
+    make_position("NEW", opened_at=NOW + timedelta(days=1))
+    make_closed("SHORT", opened_at=NOW, closed_at=NOW + timedelta(seconds=90))
+    make_closed("SHORTER", opened_at=NOW - timedelta(days=99), closed_at=NOW - timedelta(days=99, seconds=-89))
+    symbols = ["LONG", "NEW", "SHORT", "SHORTER"]
+    for sort, wanted in (("-age_seconds", symbols), ("age_seconds", symbols[::-1])):
+        listing = reader.get(f"/positions/?sort={sort}").context["listing"]
+        assert [row.position.symbol for row in listing.rows] == wanted
