@@ -10,11 +10,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import DateTimeField, QuerySet, Value
+from django.db.models import DateTimeField, Exists, OuterRef, QuerySet, Value
 from django.http import QueryDict
 
 from broker.models import Account
-from positions.models import Position
+from positions.models import Crossing, Position
 from positions.sorting import counted, sort_of
 from ui.tables import Column, Table
 
@@ -28,6 +28,7 @@ class PositionRow:
     position: Position
     drifts: int
     now: datetime | None = None
+    is_crossed: bool = False  # its stop or target, and nobody has acknowledged it
 
     @property
     def age_seconds(self) -> int | None:
@@ -107,7 +108,7 @@ _USUAL_CLOSED = frozenset({
 
 def lines_of(positions: Iterable[Any]) -> list[PositionRow]:
     """Return the lines of positions as `position_rows` reads them."""
-    return [PositionRow(position, position.drift_count, position.seen_at) for position in positions]
+    return [PositionRow(row, row.drift_count, row.seen_at, row.is_open and row.is_crossed) for row in positions]
 
 
 def _table(usual: frozenset[str]) -> Table[PositionRow]:
@@ -142,4 +143,6 @@ def position_rows(account: Account, params: QueryDict, *, now: datetime | None =
     drifts = drifts_by_symbol(account)
     if params.get("drift") == "yes":
         positions = positions.filter(symbol__in=drifts)
-    return positions.annotate(drift_count=counted(drifts), seen_at=Value(now, DateTimeField(null=True)))
+    crossed = Exists(Crossing.objects.filter(position=OuterRef("pk"), acknowledged_at__isnull=True))
+    seen_at = Value(now, DateTimeField(null=True))
+    return positions.annotate(drift_count=counted(drifts), seen_at=seen_at, is_crossed=crossed)

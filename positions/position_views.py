@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET
 
 from broker.numbers import plain
 from orders.account_choice import show_account
+from positions.crossing import told_of
 from positions.ledger_lines import LedgerLine, ledger_lines
 from positions.models import Position, RiskParameters
 from positions.position_page import history_of, recent_orders
@@ -65,7 +66,7 @@ def _find(request: HttpRequest, position_id: int) -> Position:
 
 def _standing(position: Position) -> dict[str, Any]:
     drifts = position.account.drifts.filter(state="open", symbol=position.symbol)
-    return {"position": position, "drifts": drifts}
+    return {"position": position, "drifts": drifts, "crossings": told_of(position)}
 
 
 def _chart(request: HttpRequest, position: Position, ledger: Sequence[LedgerLine]) -> dict[str, Any]:

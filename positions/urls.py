@@ -1,6 +1,6 @@
 from django.urls import path
 
-from positions import position_views, views
+from positions import crossing_views, position_views, views
 
 app_name = "positions"
 urlpatterns = [
@@ -9,4 +9,5 @@ urlpatterns = [
     path("<int:position_id>/history/", position_views.history, name="history"),
     path("<int:position_id>/chart/", position_views.chart, name="chart"),
     path("<int:position_id>/what-if/", position_views.what_if, name="what_if"),
+    path("crossings/<int:crossing_id>/acknowledge/", crossing_views.acknowledge, name="acknowledge_crossing"),
 ]

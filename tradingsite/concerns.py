@@ -6,6 +6,8 @@ from django.urls import reverse
 
 from broker.models import Account
 from orders.models import Order
+from positions.crossing import in_words, open_crossings
+from positions.models import Crossing
 from reconciliation.models import Fix
 from tradingsite.standing import NEAREST, Held
 
@@ -20,14 +22,9 @@ class Concern:
 
 
 def concerns(account: Account, held: Held) -> list[Concern]:
-    """What is wrong or at risk beside open drift, gravest first. Two queries."""
+    """What is wrong or at risk beside open drift, gravest first. Four queries."""
     listed = reverse("positions:list")
-    found = [
-        Concern("bad", f"{row.symbol} trades beyond its stop.", row.get_absolute_url())
-        for row in held.nearest[: held.beyond_stop]
-    ]
-    if held.beyond_stop > NEAREST:
-        found.append(Concern("bad", f"{held.beyond_stop} positions trade beyond their stops.", listed))
+    found = _crossings(account, listed) + _beyond_stop(account, held, listed)
     if held.without_risk:
         text = _counted(held.without_risk, "open position has no stop: its risk is not known.",
                         "open positions have no stop: their risk is not known.")  # fmt: skip
@@ -46,6 +43,31 @@ def concerns(account: Account, held: Held) -> list[Concern]:
         text = _counted(held.without_price, "open position has no price: its value is not in the sums.",
                         "open positions have no price: their values are not in the sums.")  # fmt: skip
         found.append(Concern("warn", text, f"{listed}?status=open&sort=last_price"))
+    return found
+
+
+def _crossings(account: Account, listed: str) -> list[Concern]:
+    """What went through its stop or target, until a person acknowledges it."""
+    crossings = open_crossings(account)
+    found = [Concern("bad", in_words(row), row.position.get_absolute_url()) for row in crossings[:NEAREST]]
+    if len(crossings) > NEAREST:
+        text = f"{len(crossings)} stops and targets were crossed with no order at Alpaca to act on it."
+        found.append(Concern("bad", text, f"{listed}?status=open&sort=stop_distance"))
+    return found
+
+
+def _beyond_stop(account: Account, held: Held, listed: str) -> list[Concern]:
+    """What trades beyond its stop and was not told as a crossing: an order at Alpaca may be at it."""
+    told = set(
+        Crossing.objects.filter(account=account, level=Crossing.Level.STOP, position__in=held.nearest).values_list(
+            "position_id", "level_price"
+        )
+    )
+    beyond = [row for row in held.nearest[: held.beyond_stop] if (row.pk, row.stop_loss) not in told]
+    found = [Concern("bad", f"{row.symbol} trades beyond its stop.", row.get_absolute_url()) for row in beyond]
+    if held.beyond_stop > NEAREST:
+        text = f"{held.beyond_stop} positions trade beyond their stops."
+        found.append(Concern("bad", text, f"{listed}?status=open&sort=stop_distance"))
     return found
 
 

@@ -18,6 +18,7 @@ _OPS_MAY = (
     "orders.submit_batch",
     "orders.halt_batch",
     "broker.halt_sending",
+    "positions.change_crossing",  # to acknowledge it
 )
 # Fixes that act at the broker stay with nobody: that permission is given to a person, on purpose.
 _ADMIN_MAY = (
