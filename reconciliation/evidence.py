@@ -28,6 +28,10 @@ class BrokerEvidence:
     orders_after: datetime | None = None  # start of the window in which every order was read; None: all
     activities_after: datetime | None = None  # start of the window in which every fill was read
     counts: Mapping[str, object] = field(default_factory=dict, compare=False)  # the proof: pages, rows, cursors
+    # Our clock: when reading began, and around Alpaca's answer about its own.
+    began_at: datetime | None = None
+    clock_asked_at: datetime | None = None
+    clock_answered_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +86,17 @@ class Percentages:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StreamFacts:
+    """How the connection that tells of trades is doing, by our clock."""
+
+    is_followed: bool  # a process says that it follows it
+    connected_at: datetime | None = None
+    last_heard_at: datetime | None = None
+    gap_since: datetime | None = None  # since when something may have been missed
+    gap_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LocalRecord:
     """The part of our record that the evidence touches, and every position that is not closed."""
 
@@ -91,3 +106,4 @@ class LocalRecord:
     ledgers: Mapping[str, tuple[LedgerEntry, ...]]  # by symbol
     #: For a symbol and the opening and closing of its round trip.
     percentages_of: Callable[[str, datetime, datetime | None], Percentages] = field(compare=False)
+    stream: StreamFacts | None = None  # None: nobody has ever followed it

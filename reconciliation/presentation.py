@@ -210,8 +210,18 @@ def activity_ids(evidence: Mapping[str, Any]) -> list[str]:
     return [str(fill.get("id", "")) for fill in evidence.get("fills") or [] if fill.get("id")]
 
 
+#: What is wrong beside a read that is good: who can end it.
+_BESIDE_A_GOOD_READ = {
+    "restricted_account": "Nothing in our database repairs this: it ends at Alpaca. The other differences are judged.",
+    "clock_skew": "Nothing in our database repairs this: it ends when the clocks agree. The read is good.",
+    "stream_gap": "It ends with the next complete run after the connection is back. Reconcile to read at once.",
+}
+
+
 def why_no_fix(drift: Drift) -> str:
     """A difference without a proposal says why, so that nobody waits for one."""
+    if drift.kind in _BESIDE_A_GOOD_READ:
+        return _BESIDE_A_GOOD_READ[drift.kind]
     if drift.group == "evidence":
         return "The read proves nothing, so nothing is proposed and nothing was changed. Reconcile again."
     if drift.kind == "unconfirmed_submit" and not drift.broker:

@@ -7,8 +7,10 @@ the two shows as a difference and is settled by the second reading.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+
+from django.utils import timezone
 
 from broker.errors import BrokerError, NotFound
 from broker.gateway import Gateway
@@ -25,12 +27,15 @@ from broker.types import (
 from orders.lifecycle import is_terminal
 from reconciliation.errors import IncompleteRead
 from reconciliation.evidence import BrokerEvidence
+from reconciliation.evidence_comparison import MOST_SKEW, skew_between
 from reconciliation.holdings import read_positions
 
 #: More replacements of one order than this is a broken chain, not a patient trader.
 LONGEST_CHAIN = 50
 #: More of our orders than this missing from a list are not looked up one by one.
 MOST_LEFT_OUT = 20
+#: Windows are widened by what the clocks differ, up to this: further apart they measure nothing.
+MOST_WIDENING = timedelta(days=1)
 #: An exit that waits for its entry may be in none of Alpaca's lists.
 UNLISTED_STATUSES = frozenset({"held"})
 
@@ -80,7 +85,10 @@ class Reader:
     fills: dict[str, BrokerFill] = field(default_factory=dict)
     others: list[BrokerActivity] = field(default_factory=list)
     counts: dict[str, object] = field(default_factory=dict)
-    began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    began_at: datetime = field(default_factory=timezone.now)
+    check_account: Callable[[BrokerAccount], None] = lambda _account: None
+    clock_asked_at: datetime | None = None
+    clock_answered_at: datetime | None = None
     _under_way: tuple[str, _Counts] | None = None
 
     def so_far(self) -> dict[str, object]:
@@ -98,8 +106,9 @@ class Reader:
     def read(self) -> BrokerEvidence:
         """Return the evidence of one complete read, or raise IncompleteRead."""
         try:
-            clock = self.gateway.get_clock()
-            account = self.gateway.get_account()
+            clock = self._read_clock()
+            account = first = self.gateway.get_account()
+            self.check_account(account)
             self._read_orders(clock)
             self._read_activities()
             self._read_orders_of_unknown_fills(clock)
@@ -107,8 +116,27 @@ class Reader:
             account, positions = self._read_positions(account)
         except BrokerError as error:
             raise IncompleteRead(str(error)) from error
+        if account.account_id != first.account_id:
+            raise IncompleteRead(
+                f"Account {first.account_number} answered at first and {account.account_number} later in one reading: "
+                "it belongs to neither."
+            )
         self._check_fills_against_orders()
         return self._evidence(clock, account, positions)
+
+    def _read_clock(self) -> BrokerClock:
+        """Windows begin earlier by what the clocks differ, and never after Alpaca's own present."""
+        self.clock_asked_at = timezone.now()
+        clock = self.gateway.get_clock()
+        self.clock_answered_at = timezone.now()
+        skew = abs(skew_between(clock.timestamp, self.clock_asked_at, self.clock_answered_at))
+        if skew > MOST_SKEW:
+            self.plan = replace(
+                self.plan,
+                orders_after=_earlier(self.plan.orders_after, clock.timestamp, skew),
+                activities_after=_earlier(self.plan.activities_after, clock.timestamp, skew),
+            )
+        return clock
 
     # --- Orders ---------------------------------------------------------------------------------------------
 
@@ -277,7 +305,14 @@ class Reader:
             orders_after=self.plan.orders_after,
             activities_after=self.plan.activities_after,
             counts=self.counts,
+            began_at=self.began_at,
+            clock_asked_at=self.clock_asked_at,
+            clock_answered_at=self.clock_answered_at,
         )
+
+
+def _earlier(start: datetime | None, present: datetime, skew: timedelta) -> datetime | None:
+    return start and min(start, present) - min(skew, MOST_WIDENING)
 
 
 def _spell(moment: datetime | None) -> str | None:

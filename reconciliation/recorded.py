@@ -7,13 +7,21 @@ from typing import TypeVar
 from django.db.models import Q
 from django.db.models.fields.json import KeyTextTransform
 
-from broker.models import Account
+from broker.models import Account, StreamState
 from orders.lifecycle import IN_FLIGHT, SubmissionState
 from orders.models import Batch, Fill, Order
 from positions.in_force import ParameterBook
 from positions.models import Position
 from positions.rebuilding import ledger_of
-from reconciliation.evidence import BrokerEvidence, LocalFill, LocalOrder, LocalPosition, LocalRecord, Percentages
+from reconciliation.evidence import (
+    BrokerEvidence,
+    LocalFill,
+    LocalOrder,
+    LocalPosition,
+    LocalRecord,
+    Percentages,
+    StreamFacts,
+)
 from reconciliation.order_comparison import group_of
 from reconciliation.reading import ReadingPlan
 
@@ -66,6 +74,20 @@ def load_record(*, account: Account, evidence: BrokerEvidence) -> LocalRecord:
         positions={position.symbol: _local_position(position) for position in stored},
         ledgers={symbol: tuple(entries) for symbol, entries in ledger_of(account, symbols).items()},
         percentages_of=_percentages_of(account),
+        stream=_stream_of(account),
+    )
+
+
+def _stream_of(account: Account) -> StreamFacts | None:
+    state = StreamState.objects.filter(account=account).first()
+    if state is None:
+        return None
+    return StreamFacts(
+        is_followed=state.holder != "",
+        connected_at=state.connected_at,
+        last_heard_at=state.last_heard_at,
+        gap_since=state.gap_since,
+        gap_reason=state.gap_reason,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
@@ -14,14 +15,16 @@ from django.utils import timezone
 from broker.errors import BrokerError
 from broker.gateway import Gateway, open_gateway
 from broker.models import Account
+from broker.types import BrokerAccount
 from reconciliation.binding import check_account
 from reconciliation.comparison import compare, older_than_booked
 from reconciliation.difference import Explained
 from reconciliation.errors import AccountReset, IncompleteRead, RunInProgress, WrongAccount
 from reconciliation.evidence import BrokerEvidence, LocalRecord
+from reconciliation.evidence_comparison import impossible_flat
 from reconciliation.explanation import POSITION_KINDS, explain
 from reconciliation.importing import import_history, needs_import
-from reconciliation.kinds import Kind
+from reconciliation.kinds import KINDS, Kind
 from reconciliation.models import Drift, ReadingCursor, Run
 from reconciliation.picture import snapshot_of
 from reconciliation.planning import plan
@@ -31,6 +34,7 @@ from reconciliation.reading import Reader, overlap
 from reconciliation.recorded import load_record, plan_reading
 from reconciliation.snapshots import keep_snapshot
 from reconciliation.storing import Scope, earliest_hold, reopen_expired, store_evidence_drift, store_findings
+from reconciliation.stream_gap import close_gap, note_gap
 from work import leases
 
 logger = logging.getLogger(__name__)
@@ -154,7 +158,7 @@ def _look(run: Run, gateway: Gateway, cursor: ReadingCursor, note: ProgressNote)
         orders_after=None if run.is_full else _window_start(cursor.orders_read_to, hold),
         activities_after=None if run.is_full else _window_start(cursor.activities_read_to, hold),
     )
-    reader = Reader(gateway=gateway, plan=reading, note=note)
+    reader = Reader(gateway=gateway, plan=reading, note=note, check_account=partial(_check_bound, run.account, gateway))
     try:
         evidence = reader.read()
     finally:
@@ -169,8 +173,16 @@ def _look(run: Run, gateway: Gateway, cursor: ReadingCursor, note: ProgressNote)
             f"Alpaca shows order {stale} as it was before what it has said already: it answers from old data. "
             "Try again in a minute."
         )
+    if contradiction := impossible_flat(record, evidence):
+        raise IncompleteRead(contradiction)
     explained = explain(compare(record, evidence), record, evidence)
     return Judgement(evidence, record, explained, (cursor.orders_read_to, cursor.activities_read_to))
+
+
+def _check_bound(account: Account, gateway: Gateway, found: BrokerAccount) -> None:
+    """Before anything is read of it; books that are not bound yet are judged by what was read."""
+    if account.is_bound:
+        check_account(account=account, gateway=gateway, found=found, now=timezone.now())
 
 
 def _window_start(read_to: datetime | None, hold: datetime | None) -> datetime | None:
@@ -191,8 +203,14 @@ def _is_new_riddle(run: Run, judgement: Judgement) -> bool:
 
 
 def _same(first: Judgement, second: Judgement) -> bool:
-    return [(e.difference, e.cause_key) for e in first.explained] == [
-        (e.difference, e.cause_key) for e in second.explained
+    return _essence(first) == _essence(second)
+
+
+def _essence(judgement: Judgement) -> list[tuple[object, str | None]]:
+    """What two readings must show alike. How far the clocks differ, and since when nothing is heard, may move."""
+    return [
+        (e.difference.key if KINDS[e.difference.kind].group == "evidence" else e.difference, e.cause_key)
+        for e in judgement.explained
     ]
 
 
@@ -223,6 +241,7 @@ def _finish_complete(run: Run, judgement: Judgement, *, calls: int) -> None:
         run.completeness = {**judgement.evidence.counts, **run.completeness}
         _save_end(run, now, calls)
         keep_snapshot(run=run, picture=picture)
+        close_gap(run=run, stream=judgement.record.stream, evidence=judgement.evidence, now=now)
         _advance_cursor(run.account, judgement)
 
 
@@ -245,6 +264,7 @@ def _finish_incomplete(run: Run, error: Exception, *, calls: int) -> None:
         kind = Kind.ACCOUNT_RESET
     with transaction.atomic():
         store_evidence_drift(run=run, kind=kind, sentence=str(error), now=now)
+        note_gap(run=run, now=now)
         run.state = Run.State.INCOMPLETE
         run.incomplete_reason = str(error)
         _save_end(run, now, calls)

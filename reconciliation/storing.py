@@ -279,9 +279,9 @@ def _evidence(item: Explained) -> dict[str, Any]:
 # --- Evidence drift: the read itself is at fault --------------------------------------------------------------
 
 
-def store_evidence_drift(*, run: Run, kind: Kind, sentence: str, now: datetime) -> Drift:
+def store_evidence_drift(*, run: Run, kind: Kind, sentence: str, now: datetime, key: str = "") -> Drift:
     """Note that the evidence is bad. Everything else stays as it was: a bad read proves nothing."""
-    key = f"{kind.value}:{run.account.slug}"
+    key = key or f"{kind.value}:{run.account.slug}"
     values: dict[str, Any] = {
         "kind": kind.value,
         "group": KINDS[kind].group,
