@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from broker import accounts, mapping, times
 from broker.alpaca_client import AlpacaClient
-from broker.answers import Answer, cancel_error, rate_news, retry_after, submit_error
+from broker.answers import Answer, cancel_error, rate_news, replace_error, retry_after, submit_error
 from broker.budget import Budget, budget_of
 from broker.errors import (
     BrokerNotConfigured,
@@ -38,6 +38,7 @@ from broker.types import (
     BrokerPosition,
     OrderRequest,
     OrdersPage,
+    Replacement,
     TradingDay,
 )
 
@@ -201,6 +202,19 @@ class AlpacaGateway:
         answer = self._write(lambda: self._client.delete(path))
         if not answer.is_success:
             raise cancel_error(broker_order_id, answer)
+
+    def replace_order(self, broker_order_id: str, wanted: Replacement) -> BrokerOrder:
+        path, body = f"/orders/{quote(broker_order_id, safe='')}", mapping.replacement_body(wanted)
+        answer = self._write(lambda: self._client.patch(path, body))
+        if not answer.is_success:
+            raise replace_error(broker_order_id, wanted.client_order_id, answer)
+        try:
+            order = mapping.to_order(mapping.parse_json(answer.body))
+        except UnreadableAnswer as error:
+            raise OutcomeUnknown(f"Alpaca replaced {broker_order_id}, perhaps: {error}") from error
+        if order.client_order_id != wanted.client_order_id:
+            raise OutcomeUnknown(f"Alpaca answered the replacement of {broker_order_id} with another order.")
+        return order
 
     def _write(self, send: Callable[[], Answer]) -> Answer:
         """Once, whatever happens."""

@@ -16,6 +16,7 @@ from broker.errors import (
     OrderRejected,
     OutcomeUnknown,
     RateLimited,
+    ReplaceRejected,
     UnreadableAnswer,
 )
 
@@ -105,6 +106,20 @@ def cancel_error(broker_order_id: str, answer: Answer) -> BrokerError:
         return NotFound(f"Alpaca does not know the order {broker_order_id}: {refusal.message}.")
     if refusal and answer.status in {403, 422}:
         return CancelRejected(f"Alpaca did not take the cancel: {refusal.message} ({refusal.code}).")
+    return OutcomeUnknown(f"Alpaca's answer to {call} says neither yes nor no ({answer.label}).")
+
+
+def replace_error(broker_order_id: str, client_order_id: str, answer: Answer) -> BrokerError:
+    call = f"PATCH /v2/orders/{broker_order_id}"
+    if general := _general_error(call, answer):
+        return general
+    refusal = refusal_in(answer)
+    if refusal and answer.status == 404 and _says_not_found(refusal):
+        return NotFound(f"Alpaca does not know the order {broker_order_id}: {refusal.message}.")
+    if refusal and answer.status == 422 and refusal.code == _MALFORMED and "must be unique" in refusal.message:
+        return DuplicateClientOrderId(f"Alpaca already has an order {client_order_id}.")
+    if refusal and answer.status in {403, 422}:
+        return ReplaceRejected(f"Alpaca did not replace the order: {refusal.message} ({refusal.code}).")
     return OutcomeUnknown(f"Alpaca's answer to {call} says neither yes nor no ({answer.label}).")
 
 

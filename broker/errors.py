@@ -56,6 +56,10 @@ class CancelRejected(BrokerError):
     """Alpaca refused to cancel: the order is over, or cannot be cancelled now."""
 
 
+class ReplaceRejected(BrokerError):
+    """Alpaca refused to replace: the order stays as it is, or is over."""
+
+
 class DuplicateClientOrderId(BrokerError):
     """Alpaca already has an order under this client_order_id: look it up."""
 

@@ -18,6 +18,7 @@ from broker.types import (
     BrokerPosition,
     OrderRequest,
     OrdersPage,
+    Replacement,
     TradingDay,
 )
 
@@ -82,6 +83,14 @@ class Gateway(Protocol):
 
     def cancel_order(self, broker_order_id: str) -> None:
         """Ask for the cancel, once: `CancelRejected`, `NotFound`, `RateLimited`, `NotSent`, `OutcomeUnknown`."""
+
+    def replace_order(self, broker_order_id: str, wanted: Replacement) -> BrokerOrder:
+        """Ask for the replacement, once; the answer is the new order, which has an id of its own.
+
+        Success does not prove that the old order is gone: it may fill first, and the new one is rejected then.
+        `ReplaceRejected`, `NotFound`, `RateLimited`, `NotSent`: certainly not replaced by this request.
+        `DuplicateClientOrderId`, `OutcomeUnknown`: look the new one up by its client_order_id.
+        """
 
     def open_orders(self) -> Iterator[OrdersPage]: ...
 

@@ -25,6 +25,7 @@ from broker.types import (
     BrokerPosition,
     OrderRequest,
     Raw,
+    Replacement,
     TradingDay,
 )
 
@@ -278,6 +279,12 @@ def order_body(request: OrderRequest) -> dict[str, Any]:
     body["stop_loss"] = _given(
         {"stop_price": plain(request.stop_loss_stop_price), "limit_price": plain(request.stop_loss_limit_price)}
     )
+    return _given(body) or {}
+
+
+def replacement_body(wanted: Replacement) -> dict[str, Any]:
+    body: dict[str, Any] = {name: plain(getattr(wanted, name)) for name in ("qty", "limit_price", "stop_price")}
+    body |= {"time_in_force": wanted.time_in_force or None, "client_order_id": wanted.client_order_id}
     return _given(body) or {}
 
 

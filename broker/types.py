@@ -159,6 +159,20 @@ class OrderRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Replacement:
+    """New terms of an order that is open at Alpaca; what is None stays as it is.
+
+    `qty` is what the whole order shall be for, its fills so far included.
+    """
+
+    client_order_id: str
+    qty: Decimal | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    time_in_force: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrdersPage:
     """One page of orders as it was read. `is_last` is proven: the broker was asked for more and had none."""
 
