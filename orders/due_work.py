@@ -3,6 +3,8 @@
 from datetime import datetime
 
 from broker.models import Account
+from orders.change_sending import has_changes_to_carry_out
+from broker.stream_state import is_streamed
 from orders.models import Order
 from orders.placing import has_protection_to_send
 from orders.releasing import release_due_batches
@@ -20,7 +22,8 @@ def queue_due_work(now: datetime) -> int:
             tasks.append(("settle", "orders.tasks.settle_task", account_id))
         if has_protection_to_send(account_id, now):
             tasks.append(("protect", "orders.tasks.protect_task", account_id))
-        if Order.objects.to_follow(now).filter(account_id=account_id).exists():
+        to_follow = Order.objects.to_follow(now, is_streamed=is_streamed(account_id, now))
+        if to_follow.filter(account_id=account_id).exists():
             tasks.append(("follow", "orders.tasks.follow_task", account_id))
     # Queueing what a living process is doing would only make doubles that return at once.
     return sum(

@@ -19,6 +19,7 @@ from django.utils import timezone
 from broker.errors import BrokerError, NotFound
 from broker.gateway import Gateway, open_gateway
 from broker.models import Account
+from broker.stream_state import is_streamed
 from broker.types import BrokerFill, BrokerOrder, OrdersPage
 from orders.booking import book_facts
 from orders.errors import OrdersError
@@ -46,7 +47,7 @@ def follow_orders(*, account_id: int, now: datetime) -> None:
     if not leases.take(lease, seconds=_LEASE_SECONDS, now=now):
         return
     try:
-        due = Order.objects.to_follow(now).filter(account_id=account_id)
+        due = Order.objects.to_follow(now, is_streamed=is_streamed(account_id, now)).filter(account_id=account_id)
         orders = list(due.order_by(F("followed_at").asc(nulls_first=True), "pk")[:_MAX_ORDERS])
         if orders:
             look(account=Account.objects.get(pk=account_id), orders=orders, now=now)
@@ -94,32 +95,44 @@ def look(*, account: Account, orders: Sequence[Order], now: datetime) -> bool:
     except BrokerError as error:
         log.warning("%s orders could not be followed: %s", len(orders), error)
         return False
-    reading = _Reading(gateway, now)
-    states = _states(reading, orders)
-    fills = _fills(reading, [o for o in orders if o.broker_order_id in states], states)
-    read = [o for o in orders if o.broker_order_id in states and o.pk not in reading.failed]
-    for order in read:
-        facts, news = states[order.broker_order_id], fills.get(order.broker_order_id, [])
-        try:
-            until_written(partial(book_facts, order_id=order.pk, facts=facts, fills=news, now=now, actor=ACTOR))
-        except (OrdersError, IntegrityError):
-            log.exception("order %s %s: what was read could not be booked", order.pk, order.client_order_id)
+    reading = Reading(gateway, now)
+    read = book_states(reading, orders, _states(reading, orders), actor=ACTOR)
     _note_asked([order.pk for order in read] + sorted(reading.failed), now)
     return not reading.is_broken
 
 
+def book_states(
+    reading: "Reading", orders: Sequence[Order], states: dict[str, BrokerOrder], *, actor: str
+) -> list[Order]:
+    """Read the fills that are lacking for these states, book both, and return the orders of which both were read."""
+    fills = _fills(reading, [o for o in orders if o.broker_order_id in states], states)
+    read = [o for o in orders if o.broker_order_id in states and o.pk not in reading.failed]
+    for order in read:
+        facts, news = states[order.broker_order_id], fills.get(order.broker_order_id, [])
+        book = partial(book_facts, order_id=order.pk, facts=facts, fills=news, now=reading.now, actor=actor)
+        try:
+            until_written(book)
+        except (OrdersError, IntegrityError):
+            log.exception("order %s %s: what was read could not be booked", order.pk, order.client_order_id)
+    return read
+
+
 @dataclass
-class _Reading:
+class Reading:
     """One pass over the orders: what is left of it, and what went wrong."""
 
     gateway: Gateway
     now: datetime
     failed: set[int] = field(default_factory=set)
     is_broken: bool = False
+    calls_before: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.calls_before = self.gateway.calls
 
     @property
     def has_calls_left(self) -> bool:
-        return self.gateway.calls < MAX_CALLS
+        return self.gateway.calls - self.calls_before < MAX_CALLS
 
     def list_failed(self, error: BrokerError) -> None:
         self.is_broken = True
@@ -131,7 +144,7 @@ class _Reading:
         log.warning("order %s %s could not be followed: %s", order.pk, order.client_order_id, error)
 
 
-def _states(reading: _Reading, orders: Sequence[Order]) -> dict[str, BrokerOrder]:
+def _states(reading: Reading, orders: Sequence[Order]) -> dict[str, BrokerOrder]:
     """Ask one by one for a few, by list for many, and one by one again for those that the list did not have."""
     wanted = {order.broker_order_id for order in orders}
     found: dict[str, BrokerOrder] = {}
@@ -159,13 +172,13 @@ def _states(reading: _Reading, orders: Sequence[Order]) -> dict[str, BrokerOrder
     return found
 
 
-def _pages(reading: _Reading, orders: Sequence[Order]) -> Iterator[OrdersPage]:
+def _pages(reading: Reading, orders: Sequence[Order]) -> Iterator[OrdersPage]:
     if _are_young(orders, reading.now):
         return reading.gateway.orders_since(_earliest(orders))
     return reading.gateway.open_orders()
 
 
-def _fills(reading: _Reading, orders: Sequence[Order], states: dict[str, BrokerOrder]) -> dict[str, list[BrokerFill]]:
+def _fills(reading: Reading, orders: Sequence[Order], states: dict[str, BrokerOrder]) -> dict[str, list[BrokerFill]]:
     lacking = [order for order in orders if _booked_qty(order) != states[order.broker_order_id].filled_qty]
     if len(lacking) > _SINGLE_FILLS and _are_young(lacking, reading.now):
         try:
@@ -187,7 +200,7 @@ def _fills(reading: _Reading, orders: Sequence[Order], states: dict[str, BrokerO
     return found
 
 
-def _listed_fills(reading: _Reading, lacking: Sequence[Order]) -> dict[str, list[BrokerFill]]:
+def _listed_fills(reading: Reading, lacking: Sequence[Order]) -> dict[str, list[BrokerFill]]:
     found: dict[str, list[BrokerFill]] = defaultdict(list)
     wanted = {order.broker_order_id for order in lacking}
     for page in reading.gateway.activities_since(_earliest(lacking)):

@@ -74,25 +74,32 @@ class OrderQuerySet(models.QuerySet["Order"]):
     def unconfirmed(self) -> "OrderQuerySet":
         return self.filter(submission_state=SubmissionState.UNCONFIRMED)
 
-    def to_follow(self, now: datetime) -> "OrderQuerySet":
-        """Known at Alpaca and not booked to their end, whose state was last asked for long enough ago.
+    def to_follow(self, now: datetime, *, is_streamed: bool = False) -> "OrderQuerySet":
+        """Of those that are followed, the ones whose state was last asked for long enough ago.
 
-        The older an order is, the seldomer it is asked for. What ended long ago without its fills summing up is
-        left to reconciliation; so is the history from before the books, whose fills are still being imported.
+        The older an order is, the seldomer it is asked for; and all of them seldomer while a stream tells of them.
         """
         young, old = now - timedelta(minutes=2), now - timedelta(hours=1)
         ages = (
-            (Q(confirmed_at__gte=young), timedelta(seconds=2)),
-            (Q(confirmed_at__gte=old, confirmed_at__lt=young), timedelta(seconds=30)),
+            (Q(confirmed_at__gte=young), timedelta(seconds=10 if is_streamed else 2)),
+            (Q(confirmed_at__gte=old, confirmed_at__lt=young), timedelta(seconds=60 if is_streamed else 30)),
             (Q(confirmed_at__lt=old) | Q(confirmed_at__isnull=True), timedelta(minutes=5)),
         )
         due = Q(followed_at__isnull=True) | Q(followed_at__gt=now + LONGEST_APPOINTMENT)
         for age, pause in ages:
             due |= age & Q(followed_at__lte=now - pause)
+        return self.followed(now).filter(due)
+
+    def followed(self, now: datetime) -> "OrderQuerySet":
+        """Known at Alpaca and not booked to their end.
+
+        What ended long ago without its fills summing up is left to reconciliation; so is the history from before the
+        books, whose fills are still being imported.
+        """
         alive = ~Q(status__in=TERMINAL_STATUSES)
         lately = Q(confirmed_at__gte=now - timedelta(days=1)) | Q(broker_updated_at__gte=now - timedelta(days=1))
         just_ended = Q(lately, status__in=TERMINAL_STATUSES, origin__in=("batch", "protection"))
-        return self.filter(due, alive | just_ended, submission_state=SubmissionState.CONFIRMED, is_booked=False)
+        return self.filter(alive | just_ended, submission_state=SubmissionState.CONFIRMED, is_booked=False)
 
 
 class FillQuerySet(models.QuerySet["Fill"]):
