@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from broker.models import Account
-from orders.change_sending import has_changes_to_carry_out
 from broker.stream_state import is_streamed
+from orders.change_sending import has_changes_to_carry_out
 from orders.models import Order
 from orders.placing import has_protection_to_send
 from orders.releasing import release_due_batches
@@ -20,6 +20,8 @@ def queue_due_work(now: datetime) -> int:
     for account_id in Account.objects.active().values_list("pk", flat=True):
         if has_unsettled(account_id, now):
             tasks.append(("settle", "orders.tasks.settle_task", account_id))
+        if has_changes_to_carry_out(account_id, now):
+            tasks.append(("change", "orders.tasks.change_task", account_id))
         if has_protection_to_send(account_id, now):
             tasks.append(("protect", "orders.tasks.protect_task", account_id))
         to_follow = Order.objects.to_follow(now, is_streamed=is_streamed(account_id, now))

@@ -2,6 +2,7 @@
 
 from django.utils import timezone
 
+from orders.change_sending import carry_out_changes
 from orders.following import follow_orders
 from orders.placing import send_protection
 from orders.sending import execute_batch
@@ -27,3 +28,8 @@ def follow_task(account_id: int) -> None:
 def protect_task(account_id: int) -> None:
     mark_started(f"protect:{account_id}")
     send_protection(account_id=account_id, now=timezone.now())
+
+
+def change_task(account_id: int) -> None:
+    mark_started(f"change:{account_id}")
+    carry_out_changes(account_id=account_id, now=timezone.now())

@@ -33,7 +33,12 @@ def database_url() -> str:
 def start_executor(
     sim: SimAccount, batch_id: int, *, go: Path | None = None, **environment: Any
 ) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.orders.executor", str(batch_id), *([str(go)] if go else [])]
+    return start_module(sim, "tests.orders.executor", str(batch_id), *([str(go)] if go else []), **environment)
+
+
+def start_module(sim: SimAccount, module: str, *arguments: str, **environment: Any) -> subprocess.Popen[str]:
+    """Start `python -m module` on the test's own database, as the account `sim`."""
+    command = [sys.executable, "-m", module, *arguments]
     given = {"DATABASE_URL": database_url(), "DATA_DIR": str(settings.DATA_DIR)}
     given |= {"DJANGO_SETTINGS_MODULE": "tradingsite.settings", **sim.environment}
     given |= {name: str(value) for name, value in environment.items()}
