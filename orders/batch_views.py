@@ -20,6 +20,7 @@ from broker.models import Account
 from orders import batch_pages as pages
 from orders.account_choice import chosen_account, show_account
 from orders.batch_progress import progress_of
+from orders.bracketing import exits_of
 from orders.checking import CheckedBatch, check_batch
 from orders.errors import OrdersError
 from orders.forms import BatchUpload, HaltForm, ReleaseForm, UploadForm
@@ -137,7 +138,7 @@ def _preview(
     context = {
         "checked": checked,
         "release": release,
-        "signed": uploaded.signed() if checked.is_usable else "",
+        "signed": replace(uploaded, exits=exits_of(checked.lines)).signed() if checked.is_usable else "",
         "rows": rows,
         "totals": pages.preview_totals(rows),
         "form": UploadForm(),
@@ -159,7 +160,9 @@ def confirm(request: HttpRequest) -> HttpResponse:
         return redirect("orders:batch-upload")
     release = ReleaseForm(request.POST, now=now)
     try:
-        checked = check_batch(account=account, data=uploaded.data, filename=uploaded.name, now=now)
+        checked = check_batch(
+            account=account, data=uploaded.data, filename=uploaded.name, now=now, agreed=uploaded.exits
+        )
     except BrokerError as error:
         return _cannot_check(request, error)
     if not checked.is_usable or not release.is_valid():

@@ -4,15 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 
 from django.conf import settings
 
 from broker.errors import BrokerUnauthorized, BrokerUnavailable, NotFound
 from broker.gateway import Gateway, open_gateway
-from broker.models import Account
+from broker.models import Account, ProtectionPlan
 from broker.types import BrokerAccount, BrokerAsset
 from orders.batch_file import content_digest, read_batch_file
 from orders.batch_line import Line, LineError
+from orders.bracketing import Bracketed, Exits, bracketed, level_books
 from orders.models import Batch
 from orders.pretrade import AccountFacts, Cost, Facts, review
 from orders.reference_price import needs_market_price
@@ -41,8 +43,12 @@ class CheckedBatch:
         return bool(self.lines) and not self.errors
 
 
-def check_batch(*, account: Account, data: bytes, filename: str, now: datetime) -> CheckedBatch:
+def check_batch(
+    *, account: Account, data: bytes, filename: str, now: datetime, agreed: Mapping[int, Exits] = MappingProxyType({})
+) -> CheckedBatch:
     """Check a CSV or JSON file. Nobody is asked about a file that cannot be used anyway.
+
+    `agreed` has, by line, the exits of brackets that a person was shown: they stay, though prices have moved since.
 
     Raises BrokerError when Alpaca could not be asked: then nothing is known, and nothing may be recorded.
     """
@@ -50,16 +56,25 @@ def check_batch(*, account: Account, data: bytes, filename: str, now: datetime) 
     file = read_batch_file(data, filename, **limits)
     if file.errors:
         return CheckedBatch(name=filename, source=file.source, lines=file.lines, errors=file.errors)
-    return check_lines(account=account, lines=file.lines, name=filename, source=file.source, now=now)
+    return check_lines(account=account, lines=file.lines, name=filename, source=file.source, now=now, agreed=agreed)
 
 
 def check_lines(
-    *, account: Account, lines: Sequence[Line], name: str, source: str = "code", now: datetime
+    *,
+    account: Account,
+    lines: Sequence[Line],
+    name: str,
+    source: str = "code",
+    now: datetime,
+    agreed: Mapping[int, Exits] = MappingProxyType({}),
 ) -> CheckedBatch:
-    """Check orders that code has made; what follows is the same as for a file."""
+    """Check orders that code has made; what follows is the same as for a file.
+
+    The digest is of the lines as they came: the same file is the same, whatever exits the account's plan gives it.
+    """
     digest = content_digest(lines)
     duplicate = Batch.objects.repeating(account.pk, digest, now).order_by("-created_at").first()
-    return _judge(account, lines, duplicate, name=name, source=source, digest=digest)
+    return _judge(account, lines, duplicate, name=name, source=source, digest=digest, agreed=agreed)
 
 
 def check_line_again(*, account: Account, line: Line) -> CheckedBatch:
@@ -68,19 +83,43 @@ def check_line_again(*, account: Account, line: Line) -> CheckedBatch:
 
 
 def _judge(
-    account: Account, lines: Sequence[Line], duplicate: Batch | None, *, name: str, source: str, digest: str
+    account: Account,
+    lines: Sequence[Line],
+    duplicate: Batch | None,
+    *,
+    name: str,
+    source: str,
+    digest: str,
+    agreed: Mapping[int, Exits] | None = None,
 ) -> CheckedBatch:
-    judged = review(lines, _facts(account, lines, duplicate))
+    """Without `agreed` the lines are recorded already, and are sent as they are."""
+    facts = _facts(account, lines, duplicate)
+    planned = Bracketed(tuple(lines))
+    if agreed is not None and account.protection_plan == ProtectionPlan.BRACKET:
+        planned = _bracketed(account, lines, facts, agreed)
+    judged = review(planned.lines, facts)
     return CheckedBatch(
         name=name,
         source=source,
-        lines=tuple(lines),
-        errors=judged.errors,
-        warnings=judged.warnings,
+        lines=planned.lines,
+        errors=(*planned.errors, *judged.errors),
+        warnings=(*planned.warnings, *judged.warnings),
         notional=judged.notional,
         costs=judged.costs,
         duplicate_of=duplicate.pk if duplicate else None,
         digest=digest,
+    )
+
+
+def _bracketed(account: Account, lines: Sequence[Line], facts: Facts, agreed: Mapping[int, Exits]) -> Bracketed:
+    symbols = {line.symbol for line in lines}
+    [level_book] = level_books
+    return bracketed(
+        lines,
+        book=level_book(account, symbols),
+        positions=facts.positions,
+        latest=facts.latest_prices,
+        agreed=agreed,
     )
 
 

@@ -1,7 +1,8 @@
 """What people send to the batch pages."""
 
 import base64
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,9 @@ from django.core import signing
 from django.core.files.uploadedfile import UploadedFile
 from django.utils import timezone
 
+from broker.numbers import exact, plain
 from broker.times import NEW_YORK
+from orders.bracketing import Exits
 
 SALT = "orders.batch"
 #: How long a preview may lie before it is confirmed: prices and buying power have moved on after that.
@@ -24,24 +27,30 @@ _CLOCK_CHANGE = "Clocks in New York change in that hour, so the time is skipped 
 
 @dataclass(frozen=True, slots=True)
 class BatchUpload:
-    """A file as it was uploaded, which travels through the preview in the page itself, signed."""
+    """A file as it was uploaded, which travels through the preview in the page itself, signed.
+
+    `exits` are those of brackets by line, as the preview showed them: what is said yes to is what is recorded.
+    """
 
     name: str
     data: bytes
     account: str
+    exits: Mapping[int, Exits] = field(default_factory=dict)
 
     def signed(self) -> str:
         text = base64.b64encode(self.data).decode()
-        return signing.dumps([self.name, text, self.account], salt=SALT, compress=True)
+        exits = [[number, plain(line.stop_loss), plain(line.target)] for number, line in self.exits.items()]
+        return signing.dumps([self.name, text, self.account, exits], salt=SALT, compress=True)
 
     @classmethod
     def read(cls, signed: str) -> "BatchUpload | None":
         """None when it is not ours, was changed, or is too old."""
         try:
-            name, text, account = signing.loads(signed, salt=SALT, max_age=PREVIEW_SECONDS)
+            name, text, account, exits = signing.loads(signed, salt=SALT, max_age=PREVIEW_SECONDS)
         except (signing.BadSignature, ValueError, TypeError):
             return None
-        return cls(name, base64.b64decode(text), account)
+        agreed = {number: Exits(exact(stop), exact(target)) for number, stop, target in exits}
+        return cls(name, base64.b64decode(text), account, agreed)
 
 
 class UploadForm(forms.Form):

@@ -65,14 +65,18 @@ class ParameterBook:
 
     def of_round_trip(self, symbol: str, opened_at: datetime, closed_at: datetime | None) -> Parameters:
         """Return what a position of that time has: that of its opening, or of the last change that it followed."""
-        since = opened_at
+        return self.at(symbol, self.moved_at(symbol, opened_at, closed_at) or opened_at)
+
+    def moved_at(self, symbol: str, opened_at: datetime, closed_at: datetime | None) -> datetime | None:
+        """Return when a position of that time followed a change of the parameters last; None if it never did."""
+        since = None
         for change in self._changes:
             while_open = opened_at < change.at and (closed_at is None or change.at < closed_at)
             if not (change.applied_to_open and while_open):
                 continue
             if change.symbol == symbol or (not change.symbol and self._own_at(symbol, change.at) is None):
                 since = change.at
-        return self.at(symbol, since)
+        return since
 
     @cached_property
     def symbols(self) -> set[str]:

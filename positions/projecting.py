@@ -5,13 +5,15 @@ Takes and returns values: rows are given as they are stored, and returned unsave
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from decimal import Decimal
 from itertools import count
 
 from broker.models import Account
 from positions.accounting import RoundTrip, Side
+from positions.bracket_plan import BracketExits
 from positions.in_force import Parameters
 from positions.models import Position
-from positions.risk import levels, total_risk
+from positions.risk import levels, percent_between, total_risk
 
 #: What the ledger says.
 FACTS = (
@@ -25,6 +27,7 @@ LEVELS = (
 PRICES = ("last_price", "last_price_at")
 
 ParametersOf = Callable[[str, datetime, datetime | None], Parameters]
+ExitsOf = Callable[[str, RoundTrip], BracketExits | None]
 
 
 def project_symbol(
@@ -35,9 +38,12 @@ def project_symbol(
     stored: Sequence[Position],
     entry_side: Side | None,
     parameters_of: ParametersOf,
+    exits_of: ExitsOf,
     now: datetime,
 ) -> list[Position]:
     """Return the rows in their sequence. `entry_side` is that of a working entry order, if there is one.
+
+    `exits_of` says whether a round trip has the stop and target of a bracket instead of the parameters'.
 
     Entries that were never filled keep their rows and numbers; round trips take the numbers in between.
     """
@@ -49,7 +55,7 @@ def project_symbol(
     for trip, old in zip(trips, kept, strict=True):
         row = _blank(account, symbol, next(numbers))
         _set_facts(row, trip)
-        _set_levels(row, trip, old, parameters_of)
+        _set_levels(row, trip, old, parameters_of, exits_of(symbol, trip))
         rows.append(row)
     if not (trips and trips[-1].is_open):
         rows += _without_position(account, symbol, others, entry_side, next(numbers), now)
@@ -94,16 +100,34 @@ def _set_facts(row: Position, trip: RoundTrip) -> None:
         setattr(row, name, getattr(trip, name))
 
 
-def _set_levels(row: Position, trip: RoundTrip, old: Position | None, parameters_of: ParametersOf) -> None:
+def _set_levels(
+    row: Position, trip: RoundTrip, old: Position | None, parameters_of: ParametersOf, exits: BracketExits | None
+) -> None:
     for name in (*LEVELS, *PRICES) if old else ():
         setattr(row, name, getattr(old, name))
     if not trip.is_open and row.stop_loss is not None:
         return  # closed: it keeps what it had
+    if exits is not None:
+        _follow(row, exits)
+        return
     if row.stop_loss_pct is None or row.target_pct is None:
         parameters = parameters_of(row.symbol, trip.opened_at, trip.closed_at)
         row.stop_loss_pct, row.target_pct = parameters.stop_loss_pct, parameters.target_pct
         row.parameters_from = parameters.source
     apply_levels(row)
+
+
+def _follow(row: Position, exits: BracketExits) -> None:
+    """Take stop and target from a bracket; the percentages are what they come to from the entry as it was filled.
+
+    A stop that the fill has passed already risks nothing more.
+    """
+    entry, stop = row.avg_entry_price, exits.stop_loss
+    row.stop_loss, row.target, row.parameters_from = stop, exits.target, exits.source
+    row.stop_loss_pct = percent_between(entry, stop)
+    row.target_pct = percent_between(entry, exits.target)
+    row.risk_per_share = max(entry - stop if row.side == "long" else stop - entry, Decimal(0))
+    row.total_risk = total_risk(row.risk_per_share, row.qty or row.entry_qty)
 
 
 def apply_levels(row: Position) -> None:

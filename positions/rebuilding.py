@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from django.db import transaction
@@ -12,7 +13,8 @@ from django.db.models import Model, QuerySet
 from broker.models import Account
 from orders.lifecycle import SubmissionState
 from orders.models import Fill, Order
-from positions.accounting import Kind, LedgerEntry, Side, fold
+from positions.accounting import Kind, LedgerEntry, RoundTrip, Side, fold
+from positions.bracket_plan import BracketExits, exits_by_activity, exits_of
 from positions.in_force import ParameterBook
 from positions.models import Adjustment, Position
 from positions.projecting import FACTS, LEVELS, PRICES, project_symbol
@@ -112,7 +114,11 @@ def _project(
     for row in stored:
         rows[row.symbol].append(row)
     ledger, sides = ledger_of(account, symbols), _entry_sides(account, symbols)
-    book = ParameterBook(account)
+    book, brackets = ParameterBook(account), exits_by_activity(account, symbols)
+
+    def planned_exits(symbol: str, trip: RoundTrip) -> BracketExits | None:
+        return exits_of(trip, brackets, partial(book.moved_at, symbol))
+
     return [
         row
         for symbol in sorted(rows.keys() | ledger.keys() | sides.keys())
@@ -123,6 +129,7 @@ def _project(
             stored=sorted(rows[symbol], key=lambda row: row.sequence),
             entry_side=sides.get(symbol),
             parameters_of=book.of_round_trip,
+            exits_of=planned_exits,
             now=now,
         )
     ]

@@ -33,6 +33,12 @@ def total_risk(risk_per_share: Decimal, qty: Decimal) -> Decimal:
         return risk_per_share * abs(qty)
 
 
+def percent_between(entry_price: Decimal, level: Decimal) -> Decimal:
+    """Return how far a level lies from the entry in percent, to two decimals as parameters have them."""
+    with localcontext(WIDE):
+        return (abs(entry_price - level) / entry_price * 100).quantize(_CENT, rounding=ROUND_HALF_UP)
+
+
 def distance(level: Decimal, *, is_long: bool, last_price: Decimal, towards_loss: bool) -> Decimal:
     """Return how far the price may still go to a level, as a fraction of the last price; negative beyond it."""
     return (last_price - level if towards_loss == is_long else level - last_price) / last_price
