@@ -51,6 +51,21 @@ class LocalOrder:
     leg_ids: tuple[str, ...] = ()
     broker_updated_at: datetime | None = None
     group_id: str = ""  # of a bracket, OCO or OTO
+    terms: Mapping[str, str | None] | None = None  # as it was recorded, spelled; None: not compared
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalChange:
+    """A wish to cancel or replace an order that, as far as we know, was not refused."""
+
+    pk: int
+    broker_order_id: str
+    symbol: str
+    action: str
+    state: str
+    wanted: Mapping[str, str]
+    replaced_by: str
+    requested_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +90,19 @@ class LocalPosition:
     stop_loss: Decimal | None = None
     target: Decimal | None = None
     total_risk: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosedPosition:
+    """A stored position that is closed, and does not say at what price it was left."""
+
+    symbol: str
+    sequence: int
+    side: str
+    entry_qty: Decimal
+    avg_entry_price: Decimal | None
+    opened_at: datetime
+    closed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,3 +135,7 @@ class LocalRecord:
     #: For a symbol and the opening and closing of its round trip.
     percentages_of: Callable[[str, datetime, datetime | None], Percentages] = field(compare=False)
     stream: StreamFacts | None = None  # None: nobody has ever followed it
+    changes: tuple[LocalChange, ...] = ()
+    closed: tuple[ClosedPosition, ...] = ()
+    #: For the reference of an estimated entry: fills from before it that were booked after it.
+    came_later: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

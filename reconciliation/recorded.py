@@ -8,13 +8,15 @@ from django.db.models import Q
 from django.db.models.fields.json import KeyTextTransform
 
 from broker.models import Account, StreamState
-from orders.lifecycle import IN_FLIGHT, SubmissionState
-from orders.models import Batch, Fill, Order
+from orders.lifecycle import IN_FLIGHT, SubmissionState, is_terminal
+from orders.models import Batch, Fill, Order, OrderChange
 from positions.in_force import ParameterBook
-from positions.models import Position
+from positions.models import Adjustment, Position
 from positions.rebuilding import ledger_of
 from reconciliation.evidence import (
     BrokerEvidence,
+    ClosedPosition,
+    LocalChange,
     LocalFill,
     LocalOrder,
     LocalPosition,
@@ -24,6 +26,7 @@ from reconciliation.evidence import (
 )
 from reconciliation.order_comparison import group_of
 from reconciliation.reading import ReadingPlan
+from reconciliation.terms import spell_terms
 
 #: SQLite takes at most 32,766 values in one statement; PostgreSQL plans long lists badly.
 IDS_IN_ONE_QUERY = 2000
@@ -66,7 +69,8 @@ def load_record(*, account: Account, evidence: BrokerEvidence) -> LocalRecord:
     by_pk = {order.pk: order for order in orders}
     fills = _load_fills(account, evidence, by_pk)
     stored = list(Position.objects.filter(account=account).not_closed())
-    symbols = _symbols(evidence, orders, stored)
+    closed = _closed_without_exit(account)
+    symbols = _symbols(evidence, orders, stored) | {position.symbol for position in closed}
     symbols |= {fill.symbol for activity_id, fill in fills.items() if activity_id not in evidence.fills}
     return LocalRecord(
         orders=tuple(_local_order(order) for order in orders),
@@ -75,7 +79,54 @@ def load_record(*, account: Account, evidence: BrokerEvidence) -> LocalRecord:
         ledgers={symbol: tuple(entries) for symbol, entries in ledger_of(account, symbols).items()},
         percentages_of=_percentages_of(account),
         stream=_stream_of(account),
+        changes=_unsettled_changes(account, evidence),
+        closed=closed,
+        came_later=_came_later(account, symbols),
     )
+
+
+def _closed_without_exit(account: Account) -> tuple[ClosedPosition, ...]:
+    rows = Position.objects.filter(account=account, opened_at__isnull=False, avg_exit_price__isnull=True).closed()
+    names = ("symbol", "sequence", "side", "entry_qty", "avg_entry_price", "opened_at", "closed_at")
+    return tuple(ClosedPosition(**{name: getattr(row, name) for name in names}) for row in rows)
+
+
+def _unsettled_changes(account: Account, evidence: BrokerEvidence) -> tuple[LocalChange, ...]:
+    """Wishes that Alpaca is believed to have taken, of orders that can still show otherwise."""
+    alive = [order_id for order_id, order in evidence.orders.items() if not is_terminal(order.status)]
+    believed = (OrderChange.State.UNCONFIRMED, OrderChange.State.DONE)
+    found = []
+    for chunk in _chunks(alive):
+        rows = OrderChange.objects.filter(account=account, broker_order_id__in=chunk, state__in=believed)
+        found += [
+            LocalChange(
+                pk=row.pk,
+                broker_order_id=row.broker_order_id,
+                symbol=row.symbol,
+                action=row.action,
+                state=row.state,
+                wanted=dict(row.wanted),
+                replaced_by=row.replaced_by,
+                requested_at=row.requested_at,
+            )
+            for row in rows.order_by("pk")
+        ]
+    return tuple(found)
+
+
+def _came_later(account: Account, symbols: set[str]) -> dict[str, tuple[str, ...]]:
+    """For each guess in these symbols the fills from before it that nobody knew when it was made."""
+    guesses = Adjustment.objects.filter(account=account, symbol__in=symbols, is_estimated=True)
+    found = {}
+    for guess in guesses:
+        fills = Fill.objects.filter(
+            account=account,
+            symbol=guess.symbol,
+            recorded_at__gt=guess.recorded_at,
+            transaction_time__lte=guess.effective_at,
+        )
+        found[guess.reference] = tuple(fills.in_ledger_order().values_list("activity_id", flat=True))
+    return found
 
 
 def _stream_of(account: Account) -> StreamFacts | None:
@@ -184,6 +235,7 @@ def _local_order(order: Order) -> LocalOrder:
         replaced_by=order.replaced_by,
         broker_updated_at=order.broker_updated_at,
         group_id=getattr(order, "group_id", None) or "",
+        terms=spell_terms(order),
         is_in_flight=order.submission_state in IN_FLIGHT and (released or not waiting),
     )
 
