@@ -63,12 +63,10 @@ class StreamNote:
         self.row.gap_since = min(missed_since, now) if missed_since else now
         self.row.gap_reason = "It was not followed before."
         self.row.holder, self.row.connected_at = holder, None
-        self._was_open = False
         self._changed = True
 
     def opened(self, at: datetime) -> None:
-        self.row.reconnects += self._was_open
-        self._was_open = True
+        self.row.reconnects += self.row.last_heard_at is not None
         self.row.connected_at = self.row.last_heard_at = at
         self._changed = True
 
