@@ -18,12 +18,14 @@ from audit import journal
 from broker.models import Account
 from orders.errors import OrdersError
 from positions.rebuilding import rebuild_positions
+from reconciliation.approving import let_lapse
 from reconciliation.errors import FixRefused
 from reconciliation.models import Fix, Run
 from reconciliation.operations import Undo, perform
 from reconciliation.refreshing import refresh_account
 from reconciliation.refreshing_charts import ask_for_charts
 from reconciliation.running import account_lease, keeps_lease, make_run, request_run
+from reconciliation.wipe_out import touches_open_position, wipe_out
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +54,7 @@ def apply_approved(*, account: Account, actor: str, wait_seconds: float = 120) -
             return Applied(fixes=[], first_run=None, verification_run=None)
         first = _run(account, Run.Trigger.APPROVAL, actor)
         if first.state != Run.State.INCOMPLETE:
+            _check_guard(account)
             for pk in pks:
                 if not keeps_lease(account):
                     break  # whoever took the account over goes on from the rows
@@ -63,6 +66,20 @@ def apply_approved(*, account: Account, actor: str, wait_seconds: float = 120) -
         refresh_account(account=account, now=timezone.now())
         ask_for_charts(account)
     return Applied(fixes=list(Fix.objects.filter(pk__in=pks).order_by("pk")), first_run=first, verification_run=last)
+
+
+def _check_guard(account: Account) -> None:
+    """At the last moment: approvals given at the same time, one by one, or before positions were closed elsewhere.
+
+    What a person let through with a reason was counted then, together with everything that was approved before it.
+    """
+    waiting = Fix.objects.filter(account=account, state=Fix.State.APPROVED, override_reason="")
+    fixes = list(waiting.select_related("account"))
+    danger = wipe_out(account, fixes)
+    if danger is not None:
+        sentence = f"{danger.sentence} The approvals lapsed: approve again with a reason."
+        logger.warning("%s: %s", account.slug, sentence)
+        let_lapse(fixes=[f for f in fixes if touches_open_position(f)], sentence=sentence, now=timezone.now())
 
 
 def _run(account: Account, trigger: str, actor: str) -> Run:

@@ -23,3 +23,11 @@ class RunInProgress(ReconciliationError):
 
 class FixRefused(ReconciliationError):
     """A fix cannot be approved, applied or undone in its present state."""
+
+
+class NeedsOverride(FixRefused):
+    """It may be approved, but only with a reason; `typed` must be typed, too, where it is not empty."""
+
+    def __init__(self, sentence: str, *, typed: str = "") -> None:
+        super().__init__(sentence)
+        self.typed = typed

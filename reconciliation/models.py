@@ -99,6 +99,9 @@ class Fix(models.Model):
     # Where two people are asked for, the first requests and the second, another one, approves.
     requested_at = models.DateTimeField(null=True)
     requested_by = models.CharField(max_length=150, blank=True)
+    override_reason = models.CharField(
+        max_length=300, blank=True, help_text="Why a person let it go beyond the wipe-out guard or a barred time."
+    )
     applied_at = models.DateTimeField(null=True)
     verified_at = models.DateTimeField(null=True)
     verification_run = models.ForeignKey(Run, models.PROTECT, related_name="verified_fixes", null=True)

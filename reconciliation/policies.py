@@ -4,13 +4,17 @@ A policy never widens what a fix may do: it only gives the approval that a perso
 (reading again, writing what was shown, verifying, undoing) is the same.
 """
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 
-from broker.models import Account
+from broker.models import Account, AccountSnapshot
+from broker.times import NEW_YORK
+from reconciliation.flapping import OFTEN
 from reconciliation.kinds import KINDS, Kind, Severity
 from reconciliation.models import BackfillPolicy, Drift, Fix, IgnoreRule
+from reconciliation.wipe_out import approved_together_with, touches_open_position, wipe_out
 
 #: The name under which a policy approves. No person can have it: usernames hold no colon.
 POLICY_ACTOR = "system:policy"
@@ -26,6 +30,15 @@ class PolicyBook:
     def of(self, kind: str) -> BackfillPolicy | None:
         return self._by_kind.get(kind) or self._by_kind.get("")
 
+    def barred(self, fixes: Iterable[Fix], *, now: datetime, closes_at: datetime | None) -> dict[int, str]:
+        """Return by id the fixes that the policies let nobody apply now, with the reason; people may override it."""
+        found = {}
+        for fix in fixes:
+            policy = self.of(kind_of(fix))
+            if policy is not None and (why := why_barred(policy, now=now, closes_at=closes_at)):
+                found[fix.pk] = why
+        return found
+
     def needs_two_people(self, fix: Fix) -> bool:
         """Who was asked for a second person stays asked for one, whatever becomes of the policy."""
         policy = self.of(kind_of(fix))
@@ -37,6 +50,33 @@ def kind_of(fix: Fix) -> str:
     return fix.key.split(":", 1)[0]
 
 
+def why_barred(policy: BackfillPolicy, *, now: datetime, closes_at: datetime | None) -> str:
+    """Say why the policy lets nothing be applied at this moment, or nothing."""
+    begins, ends = policy.window_from, policy.window_until
+    wall = now.astimezone(NEW_YORK).time()
+    if not _is_within(wall, begins, ends):
+        spelled = f"{begins:%H:%M}" if begins else "00:00", f"{ends:%H:%M}" if ends else "24:00"
+        return f"By its policy this is applied from {spelled[0]} to {spelled[1]} New York time only."
+    minutes = policy.not_before_close_minutes
+    if minutes and closes_at is not None and timedelta(0) <= closes_at - now < timedelta(minutes=minutes):
+        close = f"{closes_at.astimezone(NEW_YORK):%H:%M}"
+        return f"By its policy nothing is applied in the last {minutes} minutes before the close at {close}."
+    return ""
+
+
+def _is_within(wall: time, begins: time | None, ends: time | None) -> bool:
+    """A window may reach over midnight."""
+    if begins is not None and ends is not None and begins > ends:
+        return wall >= begins or wall < ends
+    return (begins is None or wall >= begins) and (ends is None or wall < ends)
+
+
+def session_end(account: Account, now: datetime) -> datetime | None:
+    """The end of the session that was open when Alpaca's clock was read last; None if that is not known."""
+    read = AccountSnapshot.objects.filter(account=account, market_is_open=True, next_close__gt=now)
+    return read.order_by("-read_at").values_list("next_close", flat=True).first()
+
+
 def covers(policy: BackfillPolicy, *, kind: str, is_safe_copy: bool, dollars: Decimal | None) -> bool:
     """Whether the policy lets this fix be applied without asking. A limit refuses what has no known size."""
     if policy.mode != Mode.AUTOMATIC or not is_safe_copy or not KINDS[Kind(kind)].is_safe_copy:
@@ -45,18 +85,52 @@ def covers(policy: BackfillPolicy, *, kind: str, is_safe_copy: bool, dollars: De
     return limit is None or (dollars is not None and abs(dollars) <= limit)
 
 
-def automatic_fixes(account: Account, policies: Iterable[BackfillPolicy]) -> list[Fix]:
-    """Return the proposed fixes that these policies would apply at once: also the preview of a change to them."""
+def automatic_fixes(
+    account: Account, policies: Iterable[BackfillPolicy], *, now: datetime, closes_at: datetime | None = None
+) -> list[Fix]:
+    """Return the proposed fixes that these policies would apply at once: also the preview of a change to them.
+
+    `closes_at`: the end of the session that is open, by Alpaca's clock. What flaps waits for a person, and so does
+    everything that would together go beyond the wipe-out guard.
+    """
     book = {policy.kind: policy for policy in policies}
     if not any(policy.mode == Mode.AUTOMATIC for policy in book.values()):
         return []
-    dollars = dict(Drift.objects.filter(account=account).open().roots().values_list("key", "dollars"))
+    steady = Drift.objects.filter(account=account, flaps__lt=OFTEN).open().roots()
+    dollars = dict(steady.values_list("key", "dollars"))
+    proposed = Fix.objects.filter(account=account, key__in=dollars, requested_by="", acts_at_broker=False).proposed()
     found = []
-    for fix in Fix.objects.filter(account=account, key__in=dollars, requested_by="").proposed():
+    for fix in proposed.order_by("pk"):
         policy = book.get(kind_of(fix)) or book.get("")
-        if policy and covers(policy, kind=kind_of(fix), is_safe_copy=fix.is_safe_copy, dollars=dollars[fix.key]):
+        if policy is None or why_barred(policy, now=now, closes_at=closes_at):
+            continue
+        if covers(policy, kind=kind_of(fix), is_safe_copy=fix.is_safe_copy, dollars=dollars[fix.key]):
             found.append(fix)
-    return _without_setbacks(account, found)
+    found = _within_limits(account, _without_setbacks(account, found), book, dollars)
+    if wipe_out(account, approved_together_with(account, found)):
+        return [fix for fix in found if not touches_open_position(fix)]
+    return found
+
+
+def _within_limits(
+    account: Account, fixes: list[Fix], book: Mapping[str, BackfillPolicy], dollars: Mapping[str, Decimal | None]
+) -> list[Fix]:
+    """A limit counts for the sum of what one run proposed, so that many small ones are not let through by turns."""
+    spent: dict[tuple[int, str], Decimal] = defaultdict(Decimal)
+    runs = {fix.run_id for fix in fixes}
+    for row in Drift.objects.filter(fix__run__in=runs, fix__approved_by=POLICY_ACTOR).roots().select_related("fix"):
+        if row.fix is not None:
+            policy = book.get(row.kind) or book.get("")
+            spent[row.fix.run_id, policy.kind if policy else ""] += abs(row.dollars or Decimal(0))
+    kept = []
+    for fix in fixes:
+        policy = book.get(kind_of(fix)) or book[""]
+        limit: Decimal | None = policy.max_dollars
+        sum_of_run = spent[fix.run_id, policy.kind] + abs(dollars[fix.key] or Decimal(0))
+        if limit is None or sum_of_run <= limit:
+            spent[fix.run_id, policy.kind] = sum_of_run
+            kept.append(fix)
+    return kept
 
 
 def _without_setbacks(account: Account, fixes: list[Fix]) -> list[Fix]:

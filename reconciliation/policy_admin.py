@@ -14,7 +14,7 @@ from django.utils import timezone
 from audit import journal
 from reconciliation.kinds import KINDS, Kind
 from reconciliation.models import BackfillPolicy, IgnoreRule
-from reconciliation.policies import automatic_fixes, hidden_by, may_be_ignored
+from reconciliation.policies import automatic_fixes, hidden_by, may_be_ignored, session_end, why_barred
 from reconciliation.preview_admin import PreviewedAdmin
 from ui.formatting import NEW_YORK
 
@@ -30,13 +30,25 @@ LONGEST_RULE = timedelta(days=366)
 class BackfillPolicyForm(_PolicyForm):
     class Meta:
         model = BackfillPolicy
-        fields = ("account", "kind", "mode", "max_dollars")
+        fields = (
+            "account", "kind", "mode", "max_dollars", "not_before_close_minutes", "window_from", "window_until"
+        )  # fmt: skip
+        # The browser's own inputs: Django's clock writes inline styles.
+        widgets = {
+            name: forms.TimeInput(attrs={"type": "time"}, format="%H:%M") for name in ("window_from", "window_until")
+        }
         help_texts = {
             "kind": "Kind of the cause. Empty: every kind that has no policy of its own.",
             "mode": "Automatic approves safe copies of broker facts and nothing else; each is still read again, "
             "verified, journaled, and can be undone. What was undone or failed once is not approved again. "
             "Two people: one requests, another approves; undoing takes one.",
-            "max_dollars": "US dollars touched by one fix. Only for automatic. Empty: no limit.",
+            "max_dollars": "US dollars touched by all fixes that one run proposes, together. Only for automatic. "
+            "Empty: no limit.",
+            "not_before_close_minutes": "In the last minutes before the close nothing is applied by itself, and a "
+            "person who approves gives a reason. 0: at any time.",
+            "window_from": "New York time, such as 09:45. Outside the window nothing is applied by itself, and a "
+            "person who approves gives a reason. Empty: from the day's beginning.",
+            "window_until": "New York time. Empty: to the day's end.",
         }
 
     def clean(self) -> dict[str, Any]:
@@ -52,6 +64,9 @@ class BackfillPolicyForm(_PolicyForm):
             self.add_error("max_dollars", "More than 0 dollars, or empty for no limit.")
         elif limit is not None and mode != BackfillPolicy.Mode.AUTOMATIC:
             self.add_error("max_dollars", "A limit belongs to automatic only: with the other modes people decide.")
+        begins, ends = cleaned.get("window_from"), cleaned.get("window_until")
+        if begins is not None and begins == ends:
+            self.add_error("window_until", "A window that ends when it begins never opens: give another time.")
         return cleaned
 
 
@@ -72,13 +87,19 @@ class BackfillPolicyAdmin(PreviewedAdmin):
 
     def effect_lines(self, row: BackfillPolicy) -> list[str]:
         others = BackfillPolicy.objects.filter(account=row.account).exclude(kind=row.kind)
-        already = {fix.pk for fix in automatic_fixes(row.account, others)}
-        fixes = automatic_fixes(row.account, [*others, row])
+        now = timezone.now()
+        closes_at = session_end(row.account, now)
+        already = {fix.pk for fix in automatic_fixes(row.account, others, now=now, closes_at=closes_at)}
+        fixes = automatic_fixes(row.account, [*others, row], now=now, closes_at=closes_at)
         return [f"Fix {fix.pk}: {fix.title}" for fix in fixes if fix.pk not in already]
 
     def effect_sentence(self, row: BackfillPolicy, lines: Sequence[str]) -> str:
+        now = timezone.now()
+        barred = why_barred(row, now=now, closes_at=session_end(row.account, now))
         if row.mode != BackfillPolicy.Mode.AUTOMATIC:
-            return "Fixes of this kind will wait for people, as the mode says."
+            return "Fixes of this kind will wait for people, as the mode says." + _barred_words(barred)
+        if barred:
+            return f"At this moment it would apply nothing. {barred}"
         if not lines:
             return "No fix that is proposed now would be applied by it; those of later runs would, as they come."
         return f"The next run would apply {len(lines)} of the fixes that are proposed now, without asking anybody:"
@@ -108,6 +129,10 @@ class BackfillPolicyAdmin(PreviewedAdmin):
             before=before,
             after=after,
         )
+
+
+def _barred_words(barred: str) -> str:
+    return f" At this moment a person who approves is asked for a reason. {barred}" if barred else ""
 
 
 class IgnoreRuleForm(_RuleForm):

@@ -11,6 +11,7 @@ from django.db.models import F, Q
 from broker.models import Account
 from reconciliation.approving import approve_by_policy
 from reconciliation.difference import Difference, Explained, Facts
+from reconciliation.flapping import Flaps, flaps_of, told
 from reconciliation.kinds import KINDS, Kind
 from reconciliation.models import Drift, Fix, IgnoreRule, Run
 from reconciliation.policies import RuleBook
@@ -22,7 +23,7 @@ _GAPS = frozenset({Kind.POSITION_BROKER_ONLY, Kind.POSITION_DATABASE_ONLY, Kind.
 _DRIFT_FIELDS = (
     "state", "symbol", "severity", "sentence", "dollars", "local", "broker", "evidence", "holds_cursor_at",
     "cause", "fix", "last_run", "last_seen_at", "resolved_at", "ignored_by", "ignored_reason", "ignored_until",
-    "ignored_by_rule",
+    "ignored_by_rule", "flaps",
 )  # fmt: skip
 
 
@@ -40,15 +41,21 @@ class Scope:
 
 
 def store_findings(
-    *, run: Run, explained: list[Explained], proposals: list[Proposal], scope: Scope, now: datetime
+    *,
+    run: Run,
+    explained: list[Explained],
+    proposals: list[Proposal],
+    scope: Scope,
+    now: datetime,
+    closes_at: datetime | None = None,
 ) -> list[Drift]:
     """Write the run's drifts and fixes; resolve and withdraw what it no longer shows. Call it in a transaction.
 
-    Return the drifts that stand, those that this run could not judge included.
+    Return the drifts that stand, the unjudged ones included. `closes_at`: when the session ends that is open now.
     """
     fixes = _store_fixes(run, proposals, {item.difference.key for item in explained}, scope, now)
     drifts = _store_drifts(run, explained, fixes, scope, now)
-    approve_by_policy(account=run.account, now=now)
+    approve_by_policy(account=run.account, now=now, closes_at=closes_at)
     return drifts
 
 
@@ -164,11 +171,12 @@ def _store_drifts(
     }
     stored: dict[str, Drift] = {}
     rules = _rules_for(explained, RuleBook(run.account, now))
+    flaps = flaps_of(run.account, {item.difference.key for item in explained}, now)
     # Causes first: a consequence points to its cause's row.
     for item in sorted(explained, key=lambda item: item.cause_key is not None):
         cause = stored.get(item.cause_key) if item.cause_key else None
         key = item.difference.key
-        stored[key] = _store_drift(run, item, live, cause, fixes.get(key), rules.get(key), now)
+        stored[key] = _store_drift(run, item, live, cause, fixes.get(key), rules.get(key), flaps.get(key), now)
     unseen = [drift for key, drift in live.items() if key not in stored]
     gone = [drift.pk for drift in unseen if scope.covers(drift)]
     Drift.objects.filter(pk__in=gone).update(state=Drift.State.RESOLVED, resolved_at=now)
@@ -198,6 +206,7 @@ def _store_drift(
     cause: Drift | None,
     fix: Fix | None,
     rule: IgnoreRule | None,
+    flaps: Flaps | None,
     now: datetime,
 ) -> Drift:
     found = item.difference
@@ -217,7 +226,7 @@ def _store_drift(
         _end_ignoring_if_moved(drift, found)
     drift.symbol = found.symbol
     drift.severity = facts.severity.value
-    drift.sentence = found.sentence[:500]
+    drift.sentence, drift.flaps = told(found.sentence, flaps), flaps.count if flaps else 0
     drift.dollars = found.dollars
     drift.local, drift.broker = dict(found.local), dict(found.broker)
     drift.evidence = _evidence(item)
@@ -276,29 +285,7 @@ def _evidence(item: Explained) -> dict[str, Any]:
     return evidence
 
 
-# --- Evidence drift: the read itself is at fault --------------------------------------------------------------
-
-
-def store_evidence_drift(*, run: Run, kind: Kind, sentence: str, now: datetime, key: str = "") -> Drift:
-    """Note that the evidence is bad. Everything else stays as it was: a bad read proves nothing."""
-    key = key or f"{kind.value}:{run.account.slug}"
-    values: dict[str, Any] = {
-        "kind": kind.value,
-        "group": KINDS[kind].group,
-        "severity": KINDS[kind].severity.value,
-        "sentence": sentence[:500],
-        "local": {},
-        "broker": {},
-        "last_run": run,
-        "last_seen_at": now,
-    }
-    drift = Drift.objects.filter(account=run.account, key=key, state=Drift.State.OPEN).first()
-    if drift is None:
-        return Drift.objects.create(account=run.account, key=key, first_run=run, first_seen_at=now, **values)
-    for name, value in values.items():
-        setattr(drift, name, value)
-    drift.save(update_fields=list(values))
-    return drift
+# --- Where reading must begin ------------------------------------------------------------------------------------
 
 
 def earliest_hold(account: Account) -> datetime | None:

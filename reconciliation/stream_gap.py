@@ -4,11 +4,11 @@ from datetime import datetime
 
 from broker.models import StreamState
 from broker.times import NEW_YORK
+from reconciliation.bad_evidence import store_evidence_drift
 from reconciliation.evidence import BrokerEvidence, StreamFacts
 from reconciliation.evidence_comparison import gap_closed_by
 from reconciliation.kinds import KINDS, Kind
 from reconciliation.models import Drift, Run
-from reconciliation.storing import store_evidence_drift
 
 #: The same key as that of the difference which a complete run shows while the gap lasts.
 KEY = f"{Kind.STREAM_GAP.value}:trade_updates"

@@ -1,6 +1,7 @@
 """A policy gives the approval that a person would give, or asks for a second one. It never widens what a fix may do."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -28,7 +29,9 @@ def account(sim_account: Account, sim: SimAccount) -> Account:
     return sim_account
 
 
-def make_policy(account: Account, mode: str, kind: str = "", max_dollars: str | None = None) -> BackfillPolicy:
+def make_policy(
+    account: Account, mode: str, kind: str = "", max_dollars: str | None = None, **fields: Any
+) -> BackfillPolicy:
     return BackfillPolicy.objects.create(
         account=account,
         kind=kind,
@@ -36,6 +39,7 @@ def make_policy(account: Account, mode: str, kind: str = "", max_dollars: str | 
         max_dollars=None if max_dollars is None else Decimal(max_dollars),
         updated_at=timezone.now(),
         updated_by="admin",
+        **{"not_before_close_minutes": 0, **fields},
     )
 
 
@@ -108,9 +112,9 @@ def test_what_a_person_undid_does_not_come_back_by_itself(account: Account) -> N
 
 def test_preview_names_what_would_be_applied(account: Account) -> None:
     reconcile(account)
-    change = BackfillPolicy(account=account, kind="", mode=Mode.AUTOMATIC)
-    assert automatic_fixes(account, [change]) == [Fix.objects.get()]
-    assert automatic_fixes(account, [BackfillPolicy(account=account, kind="", mode=Mode.PROPOSE)]) == []
+    change, now = BackfillPolicy(account=account, kind="", mode=Mode.AUTOMATIC), timezone.now()
+    assert automatic_fixes(account, [change], now=now) == [Fix.objects.get()]
+    assert automatic_fixes(account, [BackfillPolicy(account=account, kind="", mode=Mode.PROPOSE)], now=now) == []
 
 
 def test_two_people_means_two(account: Account) -> None:

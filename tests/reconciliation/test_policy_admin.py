@@ -59,7 +59,8 @@ def post(client: Client, page: str, **data: Any) -> HttpResponse:
 
 
 def policy_fields(account: Account, **changes: Any) -> dict[str, Any]:
-    return {"account": account.pk, "kind": "", "mode": "automatic", "max_dollars": ""} | changes
+    windows = {"not_before_close_minutes": "10", "window_from": "", "window_until": ""}
+    return {"account": account.pk, "kind": "", "mode": "automatic", "max_dollars": ""} | windows | changes
 
 
 def rule_fields(account: Account, **changes: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from reconciliation.applying import apply_approved
 from reconciliation.approving import approve_fixes
 from reconciliation.columns import columns
 from reconciliation.documents import fix_document
-from reconciliation.errors import FixRefused
+from reconciliation.errors import FixRefused, NeedsOverride
 from reconciliation.models import Drift, Fix
 
 
@@ -26,6 +26,12 @@ class Command(BaseCommand):
         chosen.add_argument("--fix", type=int, nargs="+", metavar="ID", help="these fixes")
         chosen.add_argument("--all", action="store_true", help="every proposed fix of the account")
         parser.add_argument("--as", dest="user", required=True, metavar="USER", help="the person who approves")
+        parser.add_argument(
+            "--override-guard",
+            metavar="REASON",
+            default="",
+            help="let it go beyond the wipe-out guard, or through a barred time, for this reason (journaled)",
+        )
         parser.add_argument("--dry-run", action="store_true", help="show what would be written and write nothing")
         parser.add_argument("--json", action="store_true", help="print one JSON document")
 
@@ -36,7 +42,7 @@ class Command(BaseCommand):
             if options["dry_run"]:
                 self._show(fixes, as_document=options["json"])
                 return
-            approve_fixes(fixes=fixes, actor=actor, now=timezone.now())
+            _approve(fixes, actor, options["override_guard"])
             for account in {fix.account for fix in fixes}:
                 apply_approved(account=account, actor=actor)
             ended = list(Fix.objects.filter(pk__in=[fix.pk for fix in fixes]).select_related("account"))
@@ -68,6 +74,13 @@ def approver(username: str, *, act: str = "approve") -> str:
     if not user.has_perm("reconciliation.approve_fix"):
         raise FixRefused(f"User {username} may not {act} backfills: the group ops may.")
     return username
+
+
+def _approve(fixes: list[Fix], actor: str, reason: str) -> None:
+    try:
+        approve_fixes(fixes=fixes, actor=actor, now=timezone.now(), override_reason=reason)
+    except NeedsOverride as error:
+        raise FixRefused(f"{error} Nothing was approved. If that is right, add --override-guard REASON.") from None
 
 
 def _chosen(options: dict[str, Any]) -> list[Fix]:
