@@ -6,20 +6,28 @@ closes the round trip and opens one on the other side at the same instant.
 Nothing is rounded on the way: only totals are kept, in a context far wider than any price times any quantity.
 At the end averages and costs are cut to 18 places; quantities are never cut, and realised profit is what the cash
 says, so that no rounding of an average can make or lose money.
+
+A split makes more or fewer shares of the same money: every quantity of the round trip so far is rescaled, every
+price follows, and cost and profit stay what they are to the last digit.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
+from fractions import Fraction
 from typing import Literal, NamedTuple
 
-Kind = Literal["fill", "opening", "correction", "average"]
+Kind = Literal["fill", "opening", "correction", "average", "split", "transfer"]
 Side = Literal["long", "short"]
 
 #: Wide enough that its last digit never shows in a result.
 WIDE = Context(prec=100, rounding=ROUND_HALF_EVEN)
 _LAST_PLACE = Decimal("1e-18")
+#: Brokers keep nine places of a share: what a split makes more of is no share.
+_SMALLEST_SHARE = Decimal("1e-9")
+#: No company splits its shares in larger numbers than these: 0.333333333333333333 stands for one of three.
+_MOST_PARTS = 10_000
 _ZERO = Decimal(0)
 
 
@@ -28,7 +36,8 @@ class LedgerEntry:
     """One line of the ledger. `order_key` (activity id or reference) decides between entries of the same instant.
 
     `qty` is signed: bought is positive. An entry of the kind "average" has none: it sets the average price of what
-    is open, and realises nothing.
+    is open, and realises nothing. One of the kind "split" has neither quantity nor price, but a `ratio`: so many
+    new shares for one old share.
     """
 
     at: datetime
@@ -37,6 +46,7 @@ class LedgerEntry:
     price: Decimal
     kind: Kind = "fill"
     is_estimated: bool = False
+    ratio: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +101,22 @@ def position_at(entries: Iterable[LedgerEntry], at: datetime | None = None) -> N
     return NetPosition(_ZERO, None)
 
 
+def split_factor(ratio: Decimal) -> Fraction:
+    """Return the exact ratio that a decimal stands for: no decimal spells one new share for three old ones."""
+    exact = Fraction(ratio)
+    near = exact.limit_denominator(_MOST_PARTS)
+    return near if abs(near - exact) * 10**15 <= near else exact
+
+
+def times(qty: Decimal, factor: Fraction) -> Decimal:
+    """Return what a split makes of a quantity, in shares as brokers keep them."""
+    with localcontext(WIDE):
+        scaled = qty * factor.numerator / factor.denominator
+        if scaled != scaled.quantize(_LAST_PLACE):  # thirds, and the like
+            scaled = scaled.quantize(_SMALLEST_SHARE) or scaled
+        return _plain(scaled)
+
+
 def _ledger_order(entry: LedgerEntry) -> tuple[datetime, str, str, Decimal, Decimal]:
     # Past the two keys only so that entries which share them still fold alike in every order of arrival.
     return entry.at, entry.order_key, entry.kind, entry.qty, entry.price
@@ -139,6 +165,15 @@ class _Trip:
         self.cost = cost
         self.entries.append(entry)
 
+    def split(self, entry: LedgerEntry) -> None:
+        if entry.ratio is None or entry.ratio <= 0:
+            raise ValueError(f"The split {entry.order_key} has no ratio.")
+        factor = split_factor(entry.ratio)
+        self.qty = times(self.qty, factor)
+        self.left_qty = times(self.left_qty, factor)
+        self.entered_qty = self.qty - self.left_qty
+        self.entries.append(entry)
+
     def result(self, sequence: int) -> RoundTrip:
         cost, restated = _cut(self.cost), _cut(self.restated)
         if self.closed_at is None:
@@ -167,6 +202,10 @@ def _book(entry: LedgerEntry, trips: list[_Trip]) -> None:
     if entry.kind == "average":
         if trip is not None:
             trip.restate(entry)
+        return
+    if entry.kind == "split":
+        if trip is not None:
+            trip.split(entry)
         return
     if not entry.qty:
         return

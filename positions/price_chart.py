@@ -1,11 +1,14 @@
 """The price of a position's symbol as candles, with its entry, stop and target and everything that was filled."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from fractions import Fraction
+from math import prod
 
 from django.utils.safestring import SafeString
 
-from positions.ledger_lines import LedgerLine
+from positions.accounting import split_factor, times
+from positions.ledger_lines import LedgerLine, in_todays_shares
 from positions.models import Position, PriceBar
 from ui.charts import Candle, Level, Marker, candle_chart
 from ui.formatting import price, qty
@@ -25,10 +28,8 @@ def price_chart(position: Position, ledger: Sequence[LedgerLine], timeframe: str
     bars = PriceBar.objects.filter(account=position.account, symbol=position.symbol, timeframe=timeframe)
     if position.closed_at is not None:
         bars = bars.filter(starts_at__lte=position.closed_at + _AFTERWARDS[PriceBar.Timeframe(timeframe)])
-    candles = [
-        Candle(bar.starts_at, bar.open, bar.high, bar.low, bar.close, bar.volume)
-        for bar in bars.order_by("-starts_at")[:MOST_CANDLES]
-    ]
+    splits = [(line.at, split_factor(line.ratio)) for line in ledger if line.ratio is not None]
+    candles = [_candle(bar, splits) for bar in bars.order_by("-starts_at")[:MOST_CANDLES]]
     label = PriceBar.Timeframe(timeframe).label
     return candle_chart(
         title=f"{position.symbol}, {label} a candle",
@@ -41,6 +42,15 @@ def price_chart(position: Position, ledger: Sequence[LedgerLine], timeframe: str
     )
 
 
+def _candle(bar: PriceBar, splits: Sequence[tuple[datetime, Fraction]]) -> Candle:
+    """Bars are kept as they were traded: those before a split are drawn in today's shares, like all else."""
+    factor = prod((factor for at, factor in splits if bar.starts_at < at), start=Fraction(1))
+    if factor == 1:
+        return Candle(bar.starts_at, bar.open, bar.high, bar.low, bar.close, bar.volume)
+    first, high, low, last = (in_todays_shares(price, factor) for price in (bar.open, bar.high, bar.low, bar.close))
+    return Candle(bar.starts_at, first, high, low, last, times(bar.volume, factor))
+
+
 def _levels(position: Position) -> list[Level]:
     found = (
         ("Entry", position.avg_entry_price, "accent"),
@@ -51,9 +61,19 @@ def _levels(position: Position) -> list[Level]:
 
 
 def _marker(line: LedgerLine) -> Marker:
+    if line.ratio is not None:
+        return Marker(line.at, line.price_today, f"Split: {qty(line.ratio)} new shares for one old", "diamond")
     if line.fill is None:
         name = line.adjustment.get_kind_display() if line.adjustment else "Entry"
         size = f" {qty(line.qty)}" if line.qty else ""
-        return Marker(line.at, line.price, f"{name}{size} at {price(line.price)}", "diamond")
-    label = f"{'Bought' if line.qty > 0 else 'Sold'} {qty(abs(line.qty))} at {price(line.price)}"
-    return Marker(line.at, line.price, label, "up" if line.qty > 0 else "down", line.fill.order.get_absolute_url())
+        return Marker(line.at, line.price_today, f"{name}{size} at {price(line.price)}{_today(line)}", "diamond")
+    label = f"{'Bought' if line.qty > 0 else 'Sold'} {qty(abs(line.qty))} at {price(line.price)}{_today(line)}"
+    return Marker(
+        line.at, line.price_today, label, "up" if line.qty > 0 else "down", line.fill.order.get_absolute_url()
+    )
+
+
+def _today(line: LedgerLine) -> str:
+    if not line.is_rescaled:
+        return ""
+    return f" (in today's shares {qty(abs(line.qty_today))} at {price(line.price_today)})"

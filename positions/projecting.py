@@ -105,7 +105,7 @@ def _set_levels(
 ) -> None:
     for name in (*LEVELS, *PRICES) if old else ():
         setattr(row, name, getattr(old, name))
-    if not trip.is_open and row.stop_loss is not None:
+    if not trip.is_open and row.stop_loss is not None and not _is_rescaled(trip, old):
         return  # closed: it keeps what it had
     if exits is not None:
         _follow(row, exits)
@@ -128,6 +128,12 @@ def _follow(row: Position, exits: BracketExits) -> None:
     row.target_pct = percent_between(entry, exits.target)
     row.risk_per_share = max(entry - stop if row.side == "long" else stop - entry, Decimal(0))
     row.total_risk = total_risk(row.risk_per_share, row.qty or row.entry_qty)
+
+
+def _is_rescaled(trip: RoundTrip, old: Position | None) -> bool:
+    """A split of its time came to light after it was closed: what it had was in other shares."""
+    is_split = any(entry.kind == "split" for entry in trip.entries)
+    return is_split and old is not None and old.entry_qty != trip.entry_qty
 
 
 def apply_levels(row: Position) -> None:

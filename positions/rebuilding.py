@@ -22,7 +22,13 @@ from positions.turns import take_turn
 
 _WRITTEN = (*FACTS, *LEVELS, *PRICES)
 Row = TypeVar("Row", bound=Model)
-_KINDS: dict[str, Kind] = {"opening": "opening", "correction": "correction", "average": "average"}
+_KINDS: dict[str, Kind] = {
+    "opening": "opening",
+    "correction": "correction",
+    "average": "average",
+    "split": "split",
+    "transfer": "transfer",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,7 @@ def ledger_of(account: Account, symbols: Collection[str] | None = None) -> dict[
                 price=line.price,
                 kind=_KINDS[line.kind],
                 is_estimated=line.is_estimated,
+                ratio=line.ratio,
             )
         )
     return dict(ledger)

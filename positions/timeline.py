@@ -137,17 +137,29 @@ def _filled(lines: Sequence[LedgerLine]) -> Happening:
         kind="fill",
         text=f"{side} {qty(abs(bought))}{parts} at {price(average)}",
         href=last.fill.order.get_absolute_url() if last.fill else "",
-        note=_held(last.held),
+        note=_held(last.held) + _today(lines),
         is_estimated=any(line.is_estimated for line in lines),
     )
 
 
+def _today(lines: Sequence[LedgerLine]) -> str:
+    """What was filled before a split, in the shares of today."""
+    if not lines[-1].is_rescaled:
+        return ""
+    size = sum((line.qty_today for line in lines), Decimal(0))
+    average = sum((line.qty_today * line.price_today for line in lines), Decimal(0)) / size
+    return f"; {qty(abs(size))} at {price(average)} in today's shares"
+
+
 def _adjusted(line: LedgerLine, adjustment: Adjustment) -> Happening:
     size = f"{qty(line.qty)} at " if line.qty else ""
+    said = f"{size}{price(line.price)}"
+    if adjustment.ratio is not None:
+        said = f"{qty(adjustment.ratio)} new shares for one old; the cost stays"
     return Happening(
         at=line.at,
         kind="adjustment",
-        text=f"{adjustment.get_kind_display()}: {size}{price(line.price)}",
+        text=f"{adjustment.get_kind_display()}: {said}",
         who=adjustment.recorded_by,
         note=f"{adjustment.reason} {_held(line.held)}.",
         is_estimated=line.is_estimated,

@@ -227,3 +227,80 @@ def test_a_closed_round_trip_earns_the_difference_of_its_averages(entries: list[
         sign = 1 if trip.side == "long" else -1
         earned = sign * (trip.avg_exit_price - trip.avg_entry_price) * trip.exit_qty
         assert earned == pytest.approx(trip.realized_pl, abs=Decimal("1e-15"))
+
+
+# --- Splits -------------------------------------------------------------------------------------------------
+
+
+def split(ratio: str, minute: int) -> LedgerEntry:
+    return entry("0", "0", minute, kind="split", ratio=Decimal(ratio))
+
+
+def test_a_split_rescales_every_quantity_and_every_price_and_leaves_the_money_alone():
+    (before,) = fold(ledger(("100", "10"), ("-40", "12")))
+    (after,) = fold([*ledger(("100", "10"), ("-40", "12")), split("4", 5)])
+    assert values(after.qty, after.entry_qty, after.exit_qty) == (240, 400, 160)
+    assert values(after.avg_entry_price, after.avg_exit_price) == (Decimal("2.5"), 3)
+    assert values(after.cost_basis, after.realized_pl) == (before.cost_basis, before.realized_pl) == (600, 80)
+
+
+def test_what_is_sold_after_a_split_realises_the_right_profit():
+    (trip,) = fold([*ledger(("10", "100")), split("2", 1), entry("-5", "60", 2), entry("-15", "70", 3)])
+    assert values(trip.realized_pl, trip.qty, trip.entry_qty, trip.exit_qty) == (350, 0, 20, 20)
+    assert values(trip.avg_entry_price, trip.avg_exit_price) == (50, Decimal("67.5"))
+
+
+def test_one_share_for_three_is_exactly_a_third():
+    (trip,) = fold([*ledger(("9", "10")), split("0.333333333333333333", 1)])
+    assert values(trip.qty, trip.avg_entry_price, trip.cost_basis) == (3, 30, 90)
+
+
+def test_a_reverse_split_keeps_nine_places_so_that_the_rest_can_be_sold():
+    held = [*ledger(("10", "10")), split("0.333333333333333333", 1)]
+    assert fold(held)[0].qty == Decimal("3.333333333")
+    (trip,) = fold([*held, entry("-3.333333333", "30", 2)])
+    assert trip.closed_at is not None
+    assert trip.realized_pl == Decimal("-0.00000001")
+
+
+def test_a_split_of_what_is_not_held_changes_nothing():
+    (trip,) = fold([*ledger(("1", "1"), ("-1", "2")), split("2", 5)])
+    assert values(trip.entry_qty, trip.realized_pl) == (1, 1)
+
+
+def test_a_split_without_a_ratio_is_refused():
+    with pytest.raises(ValueError, match="has no ratio"):
+        fold([*ledger(("1", "1")), entry("0", "0", 5, kind="split")])
+
+
+ratios = st.tuples(st.integers(1, 50), st.integers(1, 50)).map(lambda pair: Decimal(pair[0]) / Decimal(pair[1]))
+
+
+@relaxed
+@given(
+    st.lists(
+        st.tuples(st.integers(-300, 300).filter(bool), st.decimals("0.01", 900, places=2)), min_size=1, max_size=6
+    ),
+    st.integers(1, 50),
+    st.integers(1, 50),
+)
+def test_a_split_and_its_inverse_are_nothing_and_no_split_changes_money(lines, new, old):
+    # Quantities that both ratios keep whole: what no share can hold, no inverse brings back.
+    trades = [entry(str(qty * old), str(price), minute) for minute, (qty, price) in enumerate(lines)]
+    there, back = Decimal(new) / old, Decimal(old) / new
+    before = fold(trades)
+    once = fold([*trades, split(str(there), 50)])
+    twice = fold([*trades, split(str(there), 50), split(str(back), 51)])
+    assert [(t.cost_basis, t.realized_pl) for t in once] == [(t.cost_basis, t.realized_pl) for t in before]
+    assert [replace(t, entries=()) for t in twice] == [replace(t, entries=()) for t in before]
+
+
+@relaxed
+@given(st.integers(1, 900), st.decimals("0.01", 900, places=2), st.decimals("0.01", 900, places=2), ratios)
+def test_what_is_bought_split_and_sold_earns_what_the_cash_says(qty, bought, sold, ratio):
+    held = [entry(str(qty), str(bought)), split(str(ratio), 1)]
+    shares = fold(held)[0].qty
+    (trip,) = fold([*held, entry(str(-shares), str(sold), 2)])
+    with localcontext(WIDE):
+        assert trip.realized_pl == shares * sold - qty * bought
+    assert not trip.is_open
