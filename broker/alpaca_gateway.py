@@ -23,7 +23,16 @@ from broker.errors import (
 )
 from broker.market_data import MarketData
 from broker.models import Account
-from broker.paging import ACTIVITIES_LIMIT, ORDERS_LIMIT, ActivitiesWalk, OrdersWalk, Place, contradiction
+from broker.paging import (
+    ACTIVITIES_LIMIT,
+    ORDERS_LIMIT,
+    ActivitiesWalk,
+    IsEnd,
+    OrdersWalk,
+    Place,
+    contradiction,
+    never_ends,
+)
 from broker.reading import read_patiently
 from broker.types import (
     ActivitiesPage,
@@ -145,8 +154,10 @@ class AlpacaGateway:
             raise UnreadableAnswer(f"Alpaca answered with another position than {symbol}.")
         return position
 
-    def open_orders(self) -> Iterator[OrdersPage]:
-        return self._walk_orders("open").pages()
+    def open_orders(self, *, is_proven: bool = False) -> Iterator[OrdersPage]:
+        walk = self._walk_orders("open")
+        walk.short_page_ends = not is_proven
+        return walk.pages()
 
     def orders_since(self, after: datetime | None, cursor: str = "") -> Iterator[OrdersPage]:
         walk = self._walk_orders("all")
@@ -160,12 +171,14 @@ class AlpacaGateway:
         parameters = {"status": status, "direction": "asc", "limit": str(ORDERS_LIMIT), "nested": "false"}
         return OrdersWalk(ask=self._asking("/orders"), now=self._now, parameters=parameters)
 
-    def activities_since(self, after: datetime | None, cursor: str = "") -> Iterator[ActivitiesPage]:
+    def activities_since(
+        self, after: datetime | None, cursor: str = "", is_end: IsEnd = never_ends
+    ) -> Iterator[ActivitiesPage]:
         walk = self._walk_activities("/account/activities", {}, cursor)
         if after is not None:
             # Whole seconds are what the specification promises to read; earlier only brings more.
             walk.parameters["after"] = times.rfc3339(after.replace(microsecond=0))
-        return walk.pages()
+        return walk.pages(is_end)
 
     def fills_of(self, broker_order_id: str) -> list[BrokerFill]:
         walk = self._walk_activities("/account/activities/FILL", {"order_id": broker_order_id})

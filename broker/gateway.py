@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from broker.models import Account
+from broker.paging import IsEnd, never_ends
 from broker.types import (
     ActivitiesPage,
     BrokerAccount,
@@ -92,7 +93,11 @@ class Gateway(Protocol):
         `DuplicateClientOrderId`, `OutcomeUnknown`: look the new one up by its client_order_id.
         """
 
-    def open_orders(self) -> Iterator[OrdersPage]: ...
+    def open_orders(self, *, is_proven: bool = False) -> Iterator[OrdersPage]:
+        """Walk the orders that are open now. Absence from it proves nothing: ask for the order by its id.
+
+        A page that is not full ends it, as Alpaca promises; with `is_proven` Alpaca is asked once more.
+        """
 
     def orders_since(self, after: datetime | None, cursor: str = "") -> Iterator[OrdersPage]:
         """Walk the orders submitted after `after`, oldest first; a page's cursor takes the walk up again.
@@ -100,7 +105,13 @@ class Gateway(Protocol):
         An order may come twice when it moved meanwhile; the later one is the newer news.
         """
 
-    def activities_since(self, after: datetime | None, cursor: str = "") -> Iterator[ActivitiesPage]: ...
+    def activities_since(
+        self, after: datetime | None, cursor: str = "", is_end: IsEnd = never_ends
+    ) -> Iterator[ActivitiesPage]:
+        """Walk what happened after `after`, oldest first; a page's cursor takes the walk up again.
+
+        `is_end` is told the rows of a page that is not full; where it answers yes, nobody is asked for more.
+        """
 
     def fills_of(self, broker_order_id: str) -> list[BrokerFill]: ...
 

@@ -18,10 +18,17 @@ ACTIVITIES_LIMIT = 100
 Ask = Callable[[dict[str, str]], list[Any]]
 Now = Callable[[], datetime]
 Row = BrokerFill | BrokerActivity
+#: Told the rows of a page that is not full: do they themselves prove that they are the last?
+IsEnd = Callable[[Sequence[Row]], bool]
 
 _SECOND = 1_000_000_000
 # After these an order's submitted_at moves no more, so it is a firm place to go on from.
 _FIRM_STATUSES = frozenset({"filled", "canceled", "expired", "rejected", "replaced"})
+
+
+def never_ends(_rows: Sequence[Row]) -> bool:
+    """No row proves by itself that it is the last."""
+    return False
 
 
 def contradiction(text: str) -> UnreadableAnswer:
@@ -75,6 +82,9 @@ class OrdersWalk:
     parameters: dict[str, str]
     place: Place | None = None
     limit: int = ORDERS_LIMIT
+    #: A page that is not full is taken for the end, as Alpaca promises. For lists from which nothing is concluded
+    #: by absence: whoever misses an order there asks for it by its id.
+    short_page_ends: bool = False
     _goes_by_id: bool = True
     _id_is_honoured: bool = False
     # The last rows that were read, by id with their submission time, and which of them may come again.
@@ -102,6 +112,9 @@ class OrdersWalk:
             if is_full:
                 held = None
                 yield OrdersPage(orders=fresh, cursor=self._cursor(), is_last=False)
+            elif self.short_page_ends:
+                yield OrdersPage(orders=fresh, cursor=self._cursor(), is_last=True)
+                return
             else:
                 held, held_since = fresh, asked_at
 
@@ -175,7 +188,7 @@ class ActivitiesWalk:
     _previous: set[str] = field(default_factory=set)
     _tokens: set[str] = field(default_factory=set)
 
-    def pages(self, is_end: Callable[[Sequence[Row]], bool] = lambda _rows: False) -> Iterator[ActivitiesPage]:
+    def pages(self, is_end: IsEnd = never_ends) -> Iterator[ActivitiesPage]:
         """`is_end` may know from the rows of a page that nothing can follow, and saves a request."""
         held: list[Row] | None = None
         held_since = self.now()

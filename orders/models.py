@@ -250,7 +250,11 @@ class Fill(models.Model):
     class Meta:
         ordering = ("transaction_time", "activity_id")
         constraints = (models.UniqueConstraint(fields=["account", "activity_id"], name="fill_activity_id_once"),)
-        indexes = (models.Index(fields=["account", "symbol", "transaction_time"]),)
+        indexes = (
+            models.Index(fields=["account", "symbol", "transaction_time"]),
+            # The window of a reading: it costs what it holds, however long the history is.
+            models.Index(fields=["account", "transaction_time"], name="fill_by_time"),
+        )
 
     def __str__(self) -> str:
         return f"{self.side} {self.qty} {self.symbol} @ {self.price}"

@@ -6,7 +6,7 @@ and of replace chains → FILL and other activities → positions. Orders come b
 the two shows as a difference and is settled by the second reading.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -15,7 +15,6 @@ from django.utils import timezone
 from broker.errors import BrokerError, NotFound
 from broker.gateway import Gateway
 from broker.types import (
-    ActivitiesPage,
     BrokerAccount,
     BrokerActivity,
     BrokerClock,
@@ -24,11 +23,19 @@ from broker.types import (
     BrokerPosition,
     OrdersPage,
 )
-from orders.lifecycle import is_terminal
+from reconciliation.adding_up import (
+    filled_and_not,
+    fills_add_up,
+    holdings_add_up,
+    live_and_unlisted,
+    without_taken_back,
+)
 from reconciliation.errors import IncompleteRead
 from reconciliation.evidence import BrokerEvidence
 from reconciliation.evidence_comparison import MOST_SKEW, skew_between
 from reconciliation.holdings import read_positions
+from reconciliation.list_counts import ListCounts
+from reconciliation.reading_plan import ReadingPlan
 
 #: More replacements of one order than this is a broken chain, not a patient trader.
 LONGEST_CHAIN = 50
@@ -38,37 +45,6 @@ MOST_LEFT_OUT = 20
 MOST_WIDENING = timedelta(days=1)
 #: An exit that waits for its entry may be in none of Alpaca's lists.
 UNLISTED_STATUSES = frozenset({"held"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadingPlan:
-    """What must be asked, beyond what changed since the cursor."""
-
-    orders_after: datetime | None
-    activities_after: datetime | None
-    working_order_ids: frozenset[str]  # ours, linked, can still change
-    listed_order_ids: frozenset[str]  # ours, linked, submitted in the window: the list must show them
-    known_order_ids: frozenset[str]  # ours, linked: a replaced order whose next one is among them needs no look-up
-    booked_activity_ids: frozenset[str]  # fills that are in the ledger: their orders need no look-up
-    unconfirmed_client_order_ids: tuple[str, ...]
-    held_symbols: frozenset[str]  # what we hold: missing from the list of positions, each is asked for by name
-
-
-@dataclass(slots=True)
-class _Counts:
-    pages: int = 0
-    rows: int = 0
-    last_cursor: str = ""
-    began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-
-    def as_facts(self) -> dict[str, object]:
-        return {
-            "pages": self.pages,
-            "rows": self.rows,
-            "last_cursor": self.last_cursor,
-            "began_at": self.began_at.isoformat(),
-            "ended_at": datetime.now(UTC).isoformat(),
-        }
 
 
 @dataclass(slots=True)
@@ -89,7 +65,10 @@ class Reader:
     check_account: Callable[[BrokerAccount], None] = lambda _account: None
     clock_asked_at: datetime | None = None
     clock_answered_at: datetime | None = None
-    _under_way: tuple[str, _Counts] | None = None
+    _under_way: tuple[str, ListCounts] | None = None
+    _ended_by_sums: bool = False
+    _activities_cursor: str = ""
+    _activities_asked_at: datetime = field(default_factory=timezone.now)
 
     def so_far(self) -> dict[str, object]:
         """What has been read, for the proof of a reading that ended and of one that broke off."""
@@ -110,10 +89,11 @@ class Reader:
             account = first = self.gateway.get_account()
             self.check_account(account)
             self._read_orders(clock)
-            self._read_activities()
+            self._take_activities()
             self._read_orders_of_unknown_fills(clock)
-            self._forget_fills_taken_back()
+            self.fills = without_taken_back(self.fills, self.others)
             account, positions = self._read_positions(account)
+            self._prove_activities(positions)
         except BrokerError as error:
             raise IncompleteRead(str(error)) from error
         if account.account_id != first.account_id:
@@ -121,7 +101,11 @@ class Reader:
                 f"Account {first.account_number} answered at first and {account.account_number} later in one reading: "
                 "it belongs to neither."
             )
-        self._check_fills_against_orders()
+        if unfilled := filled_and_not(self.orders, self.fills.values()):
+            raise IncompleteRead(
+                f"Alpaca lists a fill of order {unfilled} and says that the order has none: "
+                "the account was moving while it was read."
+            )
         return self._evidence(clock, account, positions)
 
     def _read_clock(self) -> BrokerClock:
@@ -142,12 +126,16 @@ class Reader:
 
     def _read_orders(self, clock: BrokerClock) -> None:
         self._take_pages("open_orders", self.gateway.open_orders())
+        listed_open = set(self.orders)
         self._take_pages("orders", self.gateway.orders_since(self.plan.orders_after))
         self.listed = set(self.orders)
         for broker_order_id in sorted((self.plan.working_order_ids | self._left_out()) - self.listed):
             self._take_one(broker_order_id, clock, may_be_absent=True)
         for client_order_id in self.plan.unconfirmed_client_order_ids:
             self._look_up(client_order_id)
+        if live_and_unlisted(self.orders.values(), listed_open, clock.timestamp, UNLISTED_STATUSES):
+            # Perhaps only a status that Alpaca does not count as open; perhaps a list that was cut short.
+            self._take_pages("open_orders", self.gateway.open_orders(is_proven=True))
         self._follow_chains(clock)
 
     def _left_out(self) -> frozenset[str]:
@@ -173,12 +161,12 @@ class Reader:
             raise IncompleteRead(f"The list of {name.replace('_', ' ')} ended without proof that it was the end.")
         self._end(name, counts)
 
-    def _begin(self, name: str) -> _Counts:
-        counts = _Counts()
+    def _begin(self, name: str) -> ListCounts:
+        counts = ListCounts()
         self._under_way = (name, counts)
         return counts
 
-    def _end(self, name: str, counts: _Counts) -> None:
+    def _end(self, name: str, counts: ListCounts) -> None:
         self.counts[name] = counts.as_facts()
         self._under_way = None
 
@@ -224,10 +212,10 @@ class Reader:
 
     # --- Activities -----------------------------------------------------------------------------------------
 
-    def _read_activities(self) -> None:
+    def _take_activities(self) -> None:
         counts, proven = self._begin("activities"), False
-        pages: Iterable[ActivitiesPage] = self.gateway.activities_since(self.plan.activities_after)
-        for page in pages:
+        after, self._activities_asked_at = self.plan.activities_after, timezone.now()
+        for page in self.gateway.activities_since(after, is_end=self._fills_add_up):
             counts.pages += 1
             counts.rows += len(page.fills) + len(page.others)
             counts.last_cursor = page.cursor or counts.last_cursor
@@ -237,7 +225,25 @@ class Reader:
             self.note("activities", counts.rows)
         if not proven:
             raise IncompleteRead("The list of activities ended without proof that it was the end.")
+        self._activities_cursor = counts.last_cursor
         self._end("activities", counts)
+
+    def _fills_add_up(self, rows: Sequence[BrokerFill | BrokerActivity]) -> bool:
+        """The orders say how much of each is filled: fills that sum up to it are all there are."""
+        fills = [*self.fills.values(), *(row for row in rows if isinstance(row, BrokerFill))]
+        booked, before = self.plan.booked_activity_ids, self.plan.filled_qtys
+        self._ended_by_sums = fills_add_up(self.orders.values(), fills, booked, before)
+        return self._ended_by_sums
+
+    def _prove_activities(self, positions: Mapping[str, BrokerPosition]) -> None:
+        """The fills add up with the orders. Where they do not with the positions, Alpaca is asked for more."""
+        booked = self.plan.booked_activity_ids
+        if not self._ended_by_sums or holdings_add_up(self.plan.held, self.fills.values(), booked, positions):
+            return
+        after, cursor = self.plan.activities_after, self._activities_cursor
+        for page in self.gateway.activities_since(after, cursor, lambda rows: not rows):
+            if any(fill.transaction_time < self._activities_asked_at for fill in page.fills):
+                raise IncompleteRead("Alpaca's pages contradict each other: the list of activities was cut short.")
 
     def _read_orders_of_unknown_fills(self, clock: BrokerClock) -> None:
         new = [fill for key, fill in self.fills.items() if key not in self.plan.booked_activity_ids]
@@ -249,35 +255,9 @@ class Reader:
             self._take_one(broker_order_id, clock, may_be_absent=True)
         self._follow_chains(clock)
 
-    def _forget_fills_taken_back(self) -> None:
-        """A bust is listed as the same execution with a negative quantity: the two together are none."""
-        for other in self.others:
-            if other.activity_type != "FILL" or other.qty is None or other.qty >= 0:
-                continue
-            order_id = str(other.raw.get("order_id") or "")
-            matches = [
-                fill
-                for fill in self.fills.values()
-                if (fill.broker_order_id, fill.qty, fill.price) == (order_id, -other.qty, other.price)
-            ]
-            if matches:
-                del self.fills[max(matches, key=lambda fill: (fill.transaction_time, fill.activity_id)).activity_id]
-
-    def _check_fills_against_orders(self) -> None:
-        """A fill of an order that says it has none: one of the two was read at another time."""
-        for fill in self.fills.values():
-            order = self.orders.get(fill.broker_order_id)
-            if order is not None and order.filled_qty == 0 and not is_terminal(order.status):
-                raise IncompleteRead(
-                    f"Alpaca lists a fill of order {order.broker_order_id} and says that the order has none: "
-                    "the account was moving while it was read."
-                )
-
-    # --- Positions ------------------------------------------------------------------------------------------
-
     def _read_positions(self, account: BrokerAccount) -> tuple[BrokerAccount, dict[str, BrokerPosition]]:
         counts = self._begin("positions")
-        account, positions = read_positions(self.gateway, account, self.plan.held_symbols)
+        account, positions = read_positions(self.gateway, account, self.plan.held)
         self.note("positions", len(positions))
         counts.pages, counts.rows = 1, len(positions)
         self._end("positions", counts)
@@ -317,8 +297,3 @@ def _earlier(start: datetime | None, present: datetime, skew: timedelta) -> date
 
 def _spell(moment: datetime | None) -> str | None:
     return moment.isoformat() if moment else None
-
-
-def overlap(moment: datetime | None, *, hours: float) -> datetime | None:
-    """Alpaca moves submitted_at forward and publishes late: read a while back from the cursor."""
-    return None if moment is None else moment - timedelta(hours=hours)

@@ -1,13 +1,13 @@
 """Load from the database the part of our record that a reading touches."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypeVar
 
-from django.db.models import Q
 from django.db.models.fields.json import KeyTextTransform
 
 from broker.models import Account, StreamState
+from orders.changing import symbols_under_way
 from orders.lifecycle import IN_FLIGHT, SubmissionState, is_terminal
 from orders.models import Batch, Fill, Order, OrderChange
 from positions.in_force import ParameterBook
@@ -25,42 +25,12 @@ from reconciliation.evidence import (
     StreamFacts,
 )
 from reconciliation.order_comparison import group_of
-from reconciliation.reading import ReadingPlan
 from reconciliation.terms import spell_terms
 
 #: SQLite takes at most 32,766 values in one statement; PostgreSQL plans long lists badly.
 IDS_IN_ONE_QUERY = 2000
-#: Windows are asked for by whole seconds, so that a little more than the window comes.
-EDGE = timedelta(seconds=1)
 
 T = TypeVar("T")
-
-
-def plan_reading(*, account: Account, orders_after: datetime | None, activities_after: datetime | None) -> ReadingPlan:
-    """Return what must be asked beyond the window: our orders that can change, and submits without an answer."""
-    working = Order.objects.filter(account=account).not_terminal_at_broker().values_list("broker_order_id", flat=True)
-    unsure = Order.objects.filter(
-        account=account, submission_state__in=[SubmissionState.SUBMITTING, SubmissionState.UNCONFIRMED]
-    )
-    linked = Order.objects.filter(account=account).exclude(broker_order_id="")
-    listed = linked.filter(submitted_at__isnull=False).exclude(status="held")
-    booked = Fill.objects.filter(account=account)
-    if orders_after is not None:
-        listed = listed.filter(submitted_at__gt=orders_after)
-    if activities_after is not None:
-        booked = booked.filter(transaction_time__gte=activities_after - EDGE)
-        linked = linked.filter(Q(submitted_at__gte=activities_after) | Q(pk__in=booked.values("order_id")))
-    held = Position.objects.filter(account=account).open().values_list("symbol", flat=True)
-    return ReadingPlan(
-        orders_after=orders_after,
-        activities_after=activities_after,
-        working_order_ids=frozenset(working),
-        listed_order_ids=frozenset(listed.values_list("broker_order_id", flat=True)),
-        booked_activity_ids=frozenset(booked.values_list("activity_id", flat=True)),
-        held_symbols=frozenset(held),
-        known_order_ids=frozenset(linked.values_list("broker_order_id", flat=True)),
-        unconfirmed_client_order_ids=tuple(unsure.values_list("client_order_id", flat=True).order_by("pk")),
-    )
 
 
 def load_record(*, account: Account, evidence: BrokerEvidence) -> LocalRecord:
@@ -80,6 +50,8 @@ def load_record(*, account: Account, evidence: BrokerEvidence) -> LocalRecord:
         percentages_of=_percentages_of(account),
         stream=_stream_of(account),
         changes=_unsettled_changes(account, evidence),
+        symbols_changing=frozenset(symbols_under_way(account)),
+        protection_plan=account.protection_plan,
         closed=closed,
         came_later=_came_later(account, symbols),
     )
@@ -261,4 +233,5 @@ def _local_position(position: Position) -> LocalPosition:
         stop_loss=position.stop_loss,
         target=position.target,
         total_risk=position.total_risk,
+        opened_at=position.opened_at,
     )

@@ -18,10 +18,10 @@ from reconciliation.under_way import progress_of
 _ASKED_AGAIN = "After the last page Alpaca was asked once more, and nothing newer came."
 #: Why nothing can follow the last row of a list.
 HOW_PROVEN = {
-    "open_orders": _ASKED_AGAIN,
+    "open_orders": "A page that is not full is the last, and each live order that was read elsewhere was in it.",
     "orders": f"{_ASKED_AGAIN} Each order that we know of in the window was in it, or was asked for by its id.",
     "orders_by_id": "Each was asked for by its own id: it is there, or Alpaca says that it is not.",
-    "activities": _ASKED_AGAIN,
+    "activities": "Its fills add up to what the orders and positions say, or Alpaca was asked once more for newer.",
     "positions": "Their values add up to the account's own, and each that we hold and the list left out was asked for.",
 }
 #: From where on a list was read; the others are read whole, as they are now.

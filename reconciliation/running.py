@@ -16,7 +16,6 @@ from broker.errors import BrokerError
 from broker.gateway import Gateway, open_gateway
 from broker.models import Account
 from broker.types import BrokerAccount
-from reconciliation.bad_evidence import store_evidence_drift
 from reconciliation.binding import check_account
 from reconciliation.comparison import compare, older_than_booked
 from reconciliation.difference import Explained
@@ -31,10 +30,11 @@ from reconciliation.picture import snapshot_of
 from reconciliation.planning import plan
 from reconciliation.position_comparison import symbols_in_flight
 from reconciliation.progress import ProgressNote
-from reconciliation.reading import Reader, overlap
-from reconciliation.recorded import load_record, plan_reading
+from reconciliation.reading import Reader
+from reconciliation.reading_plan import plan_reading, window_of
+from reconciliation.recorded import load_record
 from reconciliation.snapshots import keep_snapshot
-from reconciliation.storing import Scope, earliest_hold, reopen_expired, store_findings
+from reconciliation.storing import Scope, earliest_hold, reopen_expired, store_evidence_drift, store_findings
 from reconciliation.stream_gap import close_gap, note_gap
 from work import leases
 
@@ -154,11 +154,14 @@ def _judge(run: Run, gateway: Gateway) -> Judgement:
 def _look(run: Run, gateway: Gateway, cursor: ReadingCursor, note: ProgressNote) -> Judgement:
     cursor.refresh_from_db()
     hold = None if run.is_full else earliest_hold(run.account)
-    reading = plan_reading(
+    window = window_of(
         account=run.account,
-        orders_after=None if run.is_full else _window_start(cursor.orders_read_to, hold),
-        activities_after=None if run.is_full else _window_start(cursor.activities_read_to, hold),
+        orders_read_to=None if run.is_full else cursor.orders_read_to,
+        activities_read_to=None if run.is_full else cursor.activities_read_to,
+        hold=hold,
+        is_deep=run.trigger == Run.Trigger.CLOSE,
     )
+    reading = plan_reading(account=run.account, window=window)
     reader = Reader(gateway=gateway, plan=reading, note=note, check_account=partial(_check_bound, run.account, gateway))
     try:
         evidence = reader.read()
@@ -184,12 +187,6 @@ def _check_bound(account: Account, gateway: Gateway, found: BrokerAccount) -> No
     """Before anything is read of it; books that are not bound yet are judged by what was read."""
     if account.is_bound:
         check_account(account=account, gateway=gateway, found=found, now=timezone.now())
-
-
-def _window_start(read_to: datetime | None, hold: datetime | None) -> datetime | None:
-    if read_to is None:
-        return None
-    return overlap(min(read_to, hold) if hold else read_to, hours=settings.CURSOR_OVERLAP_HOURS)
 
 
 def _is_new_riddle(run: Run, judgement: Judgement) -> bool:
@@ -228,17 +225,12 @@ def _refuse_if_moving(judgement: Judgement) -> None:
 
 
 def _finish_complete(run: Run, judgement: Judgement, *, calls: int) -> None:
-    now, clock = timezone.now(), judgement.evidence.clock
+    now = timezone.now()
     proposals = plan(judgement.explained, judgement.record, judgement.evidence)
     picture = snapshot_of(judgement.evidence, judgement.record)  # before the write lock is taken: it may be large
     with transaction.atomic():
         drifts = store_findings(
-            run=run,
-            explained=judgement.explained,
-            proposals=proposals,
-            scope=_scope_of(judgement),
-            now=now,
-            closes_at=clock.next_close if clock.is_open else None,
+            run=run, explained=judgement.explained, proposals=proposals, scope=_scope_of(judgement), now=now
         )
         is_open = any(drift.state == Drift.State.OPEN for drift in drifts)
         if not is_open:

@@ -1,0 +1,92 @@
+"""Does what was read add up? Sums that agree prove that no fill is missing from the list of activities.
+
+Three answers of Alpaca's speak of every fill: the list, the order that it belongs to, and the position. A list that
+was cut short disagrees with the other two.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from broker.types import BrokerActivity, BrokerFill, BrokerOrder, BrokerPosition
+from orders.lifecycle import is_terminal
+
+
+def fills_add_up(
+    orders: Iterable[BrokerOrder],
+    fills: Iterable[BrokerFill],
+    booked: Collection[str],
+    filled_before: Mapping[str, Decimal],
+) -> bool:
+    """True if every order is filled by as much as its listed fills say, with what our ledger had of it before."""
+    listed: dict[str, Decimal] = defaultdict(Decimal)
+    fresh: dict[str, Decimal] = defaultdict(Decimal)
+    reached: dict[str, Decimal] = {}
+    for fill in fills:
+        listed[fill.broker_order_id] += fill.qty
+        if fill.activity_id not in booked:
+            fresh[fill.broker_order_id] += fill.qty
+        if fill.cum_qty is not None:
+            reached[fill.broker_order_id] = max(fill.cum_qty, reached.get(fill.broker_order_id, fill.cum_qty))
+    return all(
+        order.filled_qty
+        in (
+            listed[order.broker_order_id],
+            reached.get(order.broker_order_id),
+            filled_before.get(order.broker_order_id, Decimal(0)) + fresh[order.broker_order_id],
+        )
+        for order in orders
+    )
+
+
+def holdings_add_up(
+    held: Mapping[str, Decimal],
+    fills: Iterable[BrokerFill],
+    booked: Collection[str],
+    positions: Mapping[str, BrokerPosition],
+) -> bool:
+    """True if Alpaca holds what we hold, changed by the fills that are new to us."""
+    expected: dict[str, Decimal] = defaultdict(Decimal, held)
+    for fill in fills:
+        if fill.activity_id not in booked:
+            expected[fill.symbol] += fill.qty if fill.side == "buy" else -fill.qty
+    return {symbol: qty for symbol, qty in expected.items() if qty} == {
+        symbol: position.qty for symbol, position in positions.items()
+    }
+
+
+def live_and_unlisted(
+    orders: Iterable[BrokerOrder], listed_open: Collection[str], asked_at: datetime, unlisted: Collection[str]
+) -> bool:
+    """True if an order is open that the list of open orders should have shown and did not."""
+    return any(
+        not is_terminal(order.status)
+        and order.status not in unlisted
+        and order.broker_order_id not in listed_open
+        and order.submitted_at is not None
+        and order.submitted_at < asked_at
+        for order in orders
+    )
+
+
+def without_taken_back(fills: Mapping[str, BrokerFill], others: Iterable[BrokerActivity]) -> dict[str, BrokerFill]:
+    """A bust is listed as the same execution with a negative quantity: the two together are none."""
+    left = dict(fills)
+    for other in others:
+        if other.activity_type != "FILL" or other.qty is None or other.qty >= 0:
+            continue
+        wanted = (str(other.raw.get("order_id") or ""), -other.qty, other.price)
+        matches = [fill for fill in left.values() if (fill.broker_order_id, fill.qty, fill.price) == wanted]
+        if matches:
+            del left[max(matches, key=lambda fill: (fill.transaction_time, fill.activity_id)).activity_id]
+    return left
+
+
+def filled_and_not(orders: Mapping[str, BrokerOrder], fills: Iterable[BrokerFill]) -> str:
+    """Return the order that has a fill and says that it has none: the two were read at different times."""
+    for fill in fills:
+        order = orders.get(fill.broker_order_id)
+        if order is not None and order.filled_qty == 0 and not is_terminal(order.status):
+            return order.broker_order_id
+    return ""
