@@ -90,6 +90,7 @@ class LocalPosition:
     stop_loss: Decimal | None = None
     target: Decimal | None = None
     total_risk: Decimal | None = None
+    opened_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +137,8 @@ class LocalRecord:
     percentages_of: Callable[[str, datetime, datetime | None], Percentages] = field(compare=False)
     stream: StreamFacts | None = None  # None: nobody has ever followed it
     changes: tuple[LocalChange, ...] = ()
+    symbols_changing: frozenset[str] = frozenset()  # a cancel or replacement in them is under way
+    protection_plan: str = "record_only"
     closed: tuple[ClosedPosition, ...] = ()
     #: For the reference of an estimated entry: fills from before it that were booked after it.
     came_later: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
