@@ -1,22 +1,19 @@
 """Plan the repair of a position that no fill explains: an explicit, signed entry, or one taken back. Pure."""
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Sequence
 from decimal import Decimal
 
 from broker.numbers import plain
-from broker.types import BrokerFill, BrokerPosition
+from broker.types import BrokerPosition
 from positions.accounting import LedgerEntry, NetPosition, position_at
 from reconciliation.difference import Difference
 from reconciliation.evidence import BrokerEvidence, LocalRecord
-from reconciliation.explanation import entry_of
+from reconciliation.guesses import guesses_to_take_back, superseding_fills
 from reconciliation.kinds import Kind
 from reconciliation.position_comparison import averages_agree
 from reconciliation.proposals import Operation, Proposal, make_proposal, position_columns
 
-#: What a fix booked begins so, with the number of the fix behind it.
-FIX_REFERENCE = "fix:"
 ZERO = Decimal(0)
 
 
@@ -28,8 +25,6 @@ def adjust_position(root: Difference, record: LocalRecord, evidence: BrokerEvide
     is_average = root.kind == Kind.POSITION_AVG_PRICE
     if held.qty == _qty(position) and not (is_average and _average_differs(held, position)):
         return rebuild(root, record, evidence)
-    if guesses := guesses_to_take_back(root.symbol, [], record, evidence):
-        return _take_back_guesses(root, guesses, held, record, evidence)
     entries = _adjusting_entries(root, held, evidence)
     before, after, broker = position_columns(root.symbol, [], record, evidence, extra=entries)
     title = f"Take over Alpaca's average price of {root.symbol}" if is_average else _title(root.symbol, entries)
@@ -164,32 +159,11 @@ def _title(symbol: str, entries: Sequence[LedgerEntry]) -> str:
 # --- Guesses whose truth has come --------------------------------------------------------------------------------
 
 
-def guesses_to_take_back(
-    symbol: str, fills: Sequence[BrokerFill], record: LocalRecord, evidence: BrokerEvidence
-) -> tuple[LedgerEntry, ...]:
-    """The corrections of earlier fixes without which ledger and new fills are exactly Alpaca's position.
-
-    Each was a guess at fills that were not listed then. Once those are here, both together would count twice.
-    """
-    ledger, added = record.ledgers.get(symbol, ()), [entry_of(fill) for fill in fills]
-    there = _qty(evidence.positions.get(symbol))
-    if position_at([*ledger, *added]).qty == there:
-        return ()
-    by_fix: dict[str, list[LedgerEntry]] = defaultdict(list)
-    for entry in ledger:
-        if entry.kind != "fill" and entry.order_key.startswith(FIX_REFERENCE):
-            by_fix[entry.order_key.rpartition(":")[0]].append(entry)
-    guesses = [group for group in by_fix.values() if any(entry.is_estimated and entry.qty for entry in group)]
-    for chosen in (*guesses, [entry for group in guesses for entry in group]):
-        kept = [entry for entry in ledger if entry not in chosen]
-        if chosen and position_at([*kept, *added]).qty == there:
-            return tuple(chosen)
-    return ()
-
-
-def _take_back_guesses(
-    root: Difference, guesses: tuple[LedgerEntry, ...], held: NetPosition, record: LocalRecord, evidence: BrokerEvidence
-) -> Proposal:
+def plan_superseded(
+    root: Difference, followers: Sequence[Difference], record: LocalRecord, evidence: BrokerEvidence
+) -> Proposal | None:
+    """Take the guess back. It is a copy of a fact only where the fills that it stood in for are known one by one."""
+    guesses, held = guesses_to_take_back(root.symbol, [], record, evidence), position_at(record.ledgers[root.symbol])
     without = frozenset(entry.order_key for entry in guesses)
     before, after, broker = position_columns(root.symbol, [], record, evidence, without=without)
     first, *others = [take_back(entry, root.symbol) for entry in guesses]
@@ -202,7 +176,8 @@ def _take_back_guesses(
         before={"position": before},
         broker={"position": broker},
         after={"position": after},
-        about=[root],
+        about=[root, *followers],
+        is_guess=not superseding_fills(guesses, record),
     )
 
 

@@ -12,11 +12,11 @@ from reconciliation.evidence import BrokerEvidence, LocalRecord
 from reconciliation.evidence_comparison import compare_evidence
 from reconciliation.fill_comparison import compare_fills
 from reconciliation.order_comparison import compare_orders
-from reconciliation.position_comparison import compare_positions
+from reconciliation.position_comparison import compare_closed_positions, compare_positions
 
 Part = Callable[[LocalRecord, BrokerEvidence], Iterator[Difference]]
 #: Each compares one group of kinds.
-PARTS: tuple[Part, ...] = (compare_evidence, compare_orders, compare_fills, compare_positions)
+PARTS: tuple[Part, ...] = (compare_evidence, compare_orders, compare_fills, compare_positions, compare_closed_positions)
 
 
 def compare(record: LocalRecord, evidence: BrokerEvidence) -> list[Difference]:

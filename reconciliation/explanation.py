@@ -13,6 +13,7 @@ from positions.accounting import LedgerEntry, fold
 from reconciliation.difference import Difference, Explained
 from reconciliation.evidence import BrokerEvidence, LocalRecord
 from reconciliation.kinds import Kind
+from reconciliation.ledger_entries import entry_of
 
 #: About one order, from the deepest cause to the mere symptom.
 ORDER_KINDS = (
@@ -20,12 +21,16 @@ ORDER_KINDS = (
     Kind.UNCONFIRMED_SUBMIT,
     Kind.REPLACE_CHAIN,
     Kind.EXTERNAL_ORDER,
+    Kind.BROKER_GENERATED_ORDER,
     Kind.ORDER_MISSING_AT_BROKER,
+    Kind.FILL_BUSTED,
     Kind.ZOMBIE_ORDER,
+    Kind.LATE_FILL,
     Kind.FILLED_QTY_AHEAD,
     Kind.STATUS_BEHIND,
     Kind.FILLED_QTY_BEHIND,
     Kind.MISSING_FILL,
+    Kind.FILL_SUM_MISMATCH,
 )
 POSITION_KINDS = frozenset(
     {
@@ -44,11 +49,18 @@ def explain(differences: list[Difference], record: LocalRecord, evidence: Broker
     causes = _order_causes(differences)
     by_symbol: dict[str, list[Difference]] = defaultdict(list)
     for difference in differences:
-        if difference.kind in ORDER_KINDS or difference.gone_fill:
+        if difference.kind in ORDER_KINDS or difference.gone_fill or difference.new_fills:
             by_symbol[difference.symbol].append(difference)
+    guesses = {d.symbol: d.key for d in differences if d.kind == Kind.INFERRED_SUPERSEDED}
     for difference in differences:
+        others = by_symbol[difference.symbol]
         if difference.kind in POSITION_KINDS:
-            causes[difference.key] = _position_cause(difference, by_symbol[difference.symbol], causes, record, evidence)
+            cause = _position_cause(difference, others, causes, record, evidence)
+            causes[difference.key] = cause or guesses.get(difference.symbol)
+        elif difference.kind == Kind.CLOSED_WITHOUT_EXIT:
+            # The exit is among what is not recorded yet.
+            roots = [other for other in others if other.new_fills and causes.get(other.key) is None]
+            causes[difference.key] = max(roots, key=_weight).key if roots else None
     return [Explained(difference=d, cause_key=causes.get(d.key)) for d in differences]
 
 
@@ -62,7 +74,9 @@ def _order_causes(differences: list[Difference]) -> dict[str, str | None]:
     for group in by_order.values():
         group.sort(key=lambda difference: ORDER_KINDS.index(difference.kind))
         for position, difference in enumerate(group):
-            causes[difference.key] = group[0].key if position else None
+            # Each fill that was taken back is taken out by a fix of its own.
+            is_root = not position or difference.kind == Kind.FILL_BUSTED
+            causes[difference.key] = None if is_root else group[0].key
     _fold_replaced(differences, causes)
     return causes
 
@@ -121,14 +135,3 @@ def _weight(root: Difference) -> tuple[Decimal, str]:
 def qty_after(ledger: tuple[LedgerEntry, ...], fills: list[BrokerFill]) -> Decimal:
     trips = fold([*ledger, *map(entry_of, fills)])
     return trips[-1].qty if trips else Decimal(0)
-
-
-def entry_of(fill: BrokerFill) -> LedgerEntry:
-    return LedgerEntry(
-        at=fill.transaction_time,
-        order_key=fill.activity_id,
-        qty=fill.qty if fill.side == "buy" else -fill.qty,
-        price=fill.price,
-        kind="fill",
-        is_estimated=False,
-    )

@@ -1,8 +1,9 @@
 """The few things a backfill can write, and the way back from each. All of them write our database only."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import models
@@ -13,12 +14,11 @@ from broker.numbers import exact, plain
 from broker.types import BrokerFill, BrokerOrder
 from orders.booking import book_fill, book_order, import_order
 from orders.models import Fill, Order, OrderEvent
-from positions.accounting import position_at
 from positions.models import Adjustment, Position
 from positions.projecting import LEVELS
-from positions.rebuilding import ledger_of
-from reconciliation.adjusting import FIX_REFERENCE, stands_on
+from reconciliation.adjustment_repairs import book_adjustment, check_ledger
 from reconciliation.errors import FixRefused
+from reconciliation.order_repairs import accept_terms, check_change_is_closed, close_change, reopen_change
 
 #: Every column of an order that a fix may change, and so must be able to be put back. When it was last asked for
 #: says nothing about it, and changes all the time.
@@ -42,6 +42,7 @@ class Undo:
     restored: list[dict[str, Any]] = field(default_factory=list)
     taken_out: list[dict[str, Any]] = field(default_factory=list)  # columns of fills that the fix removed
     taken_back: list[dict[str, Any]] = field(default_factory=list)  # columns of adjustments that the fix removed
+    changes: list[dict[str, Any]] = field(default_factory=list)  # wishes to change an order, as they were
     never_open: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # before and after
     closed: list[dict[str, Any]] = field(default_factory=list)  # before
 
@@ -62,6 +63,7 @@ class Undo:
             "restored": self.restored,
             "taken_out": self.taken_out,
             "taken_back": self.taken_back,
+            "changes": self.changes,
             "never_open": self.never_open,
             "closed": self.closed,
         }
@@ -88,14 +90,20 @@ def perform(*, operation: Mapping[str, Any], account: Account, fix_pk: int, undo
         case "book_order":
             _update(Order.objects.get(pk=operation["order_pk"], account=account), operation, undo, now, actor)
         case "book_adjustment":
-            _check_ledger(operation, account, is_first=not undo.created["adjustments"])
+            check_ledger(operation, account, is_first=not undo.created["adjustments"])
             number = len(undo.created["adjustments"]) + 1
-            undo.created["adjustments"].append(_adjust(operation, account, fix_pk, number, now).pk)
+            undo.created["adjustments"].append(book_adjustment(operation, account, fix_pk, number, now).pk)
         case "take_back_adjustment":
-            _check_ledger(operation, account, is_first="stands_on" in operation)
+            check_ledger(operation, account, is_first="stands_on" in operation)
             _take_back(operation, account, undo)
         case "take_out_fill":
             _take_out(operation, account, undo, now, actor)
+        case "accept_terms":
+            order = Order.objects.get(pk=operation["order_pk"], account=account)
+            with _noted(order, undo):
+                accept_terms(operation=operation, order=order, now=now, actor=actor)
+        case "close_change":
+            undo.changes.append(close_change(operation=operation, account=account, now=now))
         case "rebuild":
             pass  # the positions of the symbol are rebuilt after every plan
         case unknown:
@@ -109,15 +117,22 @@ def _known(account: Account, facts: BrokerOrder) -> Order | None:
     return linked or mine.filter(client_order_id=facts.client_order_id).first()
 
 
-def _update(order: Order, operation: Mapping[str, Any], undo: Undo, now: datetime, actor: str) -> None:
+@contextmanager
+def _noted(order: Order, undo: Undo) -> Iterator[None]:
+    """Undoing puts back what was before, while what is after still stands."""
     before, events = _columns(order), list(order.events.values_list("pk", flat=True))
-    facts = to_order(operation["order"])
-    book_order(order=order, facts=facts, now=now, actor=actor)
-    if operation.get("restates"):
-        _restate(order, facts, now, actor)
-    _book_fills(operation, order, undo, now, actor)
+    yield
     order.refresh_from_db()
     undo.restored.append({"order": order.pk, "before": before, "after": _columns(order), "events_before": events})
+
+
+def _update(order: Order, operation: Mapping[str, Any], undo: Undo, now: datetime, actor: str) -> None:
+    with _noted(order, undo):
+        facts = to_order(operation["order"])
+        book_order(order=order, facts=facts, now=now, actor=actor)
+        if operation.get("restates"):
+            _restate(order, facts, now, actor)
+        _book_fills(operation, order, undo, now, actor)
 
 
 def _book_fills(operation: Mapping[str, Any], order: Order, undo: Undo, now: datetime, actor: str) -> None:
@@ -143,33 +158,6 @@ def _restate(order: Order, facts: BrokerOrder, now: datetime, actor: str) -> Non
     OrderEvent.objects.create(order=order, at=now, kind="restated", text=text[:500], actor=actor)
 
 
-def _check_ledger(operation: Mapping[str, Any], account: Account, *, is_first: bool) -> None:
-    """Inside the transaction, at the last moment: whoever books fills may have been here since the fresh run."""
-    symbol = operation["symbol"]
-    held = stands_on(position_at(ledger_of(account, [symbol]).get(symbol, ())))
-    if is_first and held != operation["stands_on"]:
-        raise FixRefused(f"The ledger of {symbol} moved after it was read: {held['qty']} are held by now.")
-
-
-def _adjust(operation: Mapping[str, Any], account: Account, fix_pk: int, number: int, now: datetime) -> Adjustment:
-    """Book it behind everything the ledger holds, so that it does what was shown even if the clocks differ."""
-    symbol = operation["symbol"]
-    latest = max((entry.at for entry in ledger_of(account, [symbol]).get(symbol, ())), default=now)
-    return Adjustment.objects.create(
-        account=account,
-        symbol=symbol,
-        kind=operation["kind"],
-        qty=exact(operation["qty"]),
-        price=exact(operation["price"]),
-        effective_at=max(now, latest + timedelta(microseconds=1)),
-        reference=f"{FIX_REFERENCE}{fix_pk}:{number}",
-        reason=f"Fix {fix_pk}: {operation['reason']}"[:300],
-        is_estimated=operation["is_estimated"],
-        recorded_at=now,
-        recorded_by=f"{FIX_REFERENCE}{fix_pk}",
-    )
-
-
 def _take_out(operation: Mapping[str, Any], account: Account, undo: Undo, now: datetime, actor: str) -> None:
     """A fill is never edited: the whole row goes, and Alpaca's own comes, if there is one."""
     fill = Fill.objects.select_related("order").filter(account=account, activity_id=operation["activity_id"]).first()
@@ -177,16 +165,16 @@ def _take_out(operation: Mapping[str, Any], account: Account, undo: Undo, now: d
     if fill is None or (fill.side, fill.qty, fill.price) != (said["side"], exact(said["qty"]), exact(said["price"])):
         raise FixRefused(f"The fill {operation['activity_id']} is not in the ledger as it was shown.")
     order = fill.order
-    before, events = _columns(order), list(order.events.values_list("pk", flat=True))
-    undo.taken_out.append({name: _dump(getattr(fill, name)) for name in _FILL_COLUMNS})
-    fill.delete()
-    text = f"{plain(fill.qty)} at {plain(fill.price)} taken out, {fill.activity_id}"
-    OrderEvent.objects.create(order=order, at=now, kind="fill taken out", text=text[:500], actor=actor)
-    Order.objects.filter(pk=order.pk).update(is_booked=False)
-    order.refresh_from_db()
-    _book_fills(operation, order, undo, now, actor)
-    order.refresh_from_db()
-    undo.restored.append({"order": order.pk, "before": before, "after": _columns(order), "events_before": events})
+    with _noted(order, undo):
+        undo.taken_out.append({name: _dump(getattr(fill, name)) for name in _FILL_COLUMNS})
+        fill.delete()
+        text = f"{plain(fill.qty)} at {plain(fill.price)} taken out, {fill.activity_id}"
+        OrderEvent.objects.create(order=order, at=now, kind="fill taken out", text=text[:500], actor=actor)
+        Order.objects.filter(pk=order.pk).update(is_booked=False)
+        order.refresh_from_db()
+        if "order" in operation:
+            _restate(order, to_order(operation["order"]), now, actor)
+        _book_fills(operation, order, undo, now, actor)
 
 
 def _take_back(operation: Mapping[str, Any], account: Account, undo: Undo) -> None:
@@ -211,6 +199,8 @@ def check_reversible(plan: Mapping[str, Any], *, account: Account, symbol: str, 
     corrections = Adjustment.objects.filter(account=account, symbol=symbol, recorded_at__gt=applied_at)
     if corrections.exclude(pk__in=created["adjustments"]).exists():
         raise FixRefused(f"A later correction of {symbol} stands on what this fix wrote. Undo that one first.")
+    for was in plan.get("changes", ()):
+        check_change_is_closed(was)
     changed = [(item["order"], item["after"]) for item in plan["restored"]]
     for pk, after in [*changed, *plan["created_orders"].items()]:
         order = Order.objects.filter(pk=pk).first()
@@ -235,6 +225,8 @@ def reverse(plan: Mapping[str, Any], *, account: Account) -> None:
         values = {name: _load(Order, name, item["before"].get(name)) for name in ORDER_COLUMNS}
         Order.objects.filter(pk=item["order"]).update(**values)
         OrderEvent.objects.filter(order_id=item["order"]).exclude(pk__in=item["events_before"]).delete()
+    for was in plan.get("changes", ()):
+        reopen_change(was)
     Order.objects.filter(pk__in=created["orders"]).delete()
     for columns in plan["taken_back"]:
         Adjustment.objects.create(**{name: _load(Adjustment, name, value) for name, value in columns.items()})

@@ -8,12 +8,17 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 from broker.numbers import plain
+from broker.types import BrokerOrder
+from orders.identity import is_ours
+from orders.lifecycle import KNOWN_STATUSES, is_terminal
 from positions.accounting import LedgerEntry
-from reconciliation.adjusting import adjust_position, guesses_to_take_back, rebuild, take_back
+from reconciliation.adjusting import adjust_position, plan_superseded, rebuild, take_back
 from reconciliation.difference import Difference, Explained, Facts
 from reconciliation.evidence import BrokerEvidence, LocalRecord
 from reconciliation.explanation import new_fills
+from reconciliation.guesses import guesses_to_take_back
 from reconciliation.kinds import Kind
+from reconciliation.order_planning import plan_busted_fill, plan_closed_without_exit, plan_refused_change, plan_terms
 from reconciliation.proposals import Operation, Proposal, fill_text, make_proposal, position_columns
 from reconciliation.wording import order_facts
 
@@ -29,10 +34,26 @@ COPIES_ORDER = frozenset(
         Kind.MISSING_FILL,
         Kind.ZOMBIE_ORDER,
         Kind.FILLED_QTY_AHEAD,
+        Kind.BROKER_GENERATED_ORDER,
+        Kind.DUPLICATE_SUBMISSION,
+        Kind.LATE_FILL,
+        Kind.REFUSED_CHANGE,
     }
 )
 #: Alpaca takes back what it said before: its word is copied over ours, and always by a person's decision.
 RESTATES_ORDER = frozenset({Kind.ZOMBIE_ORDER, Kind.FILLED_QTY_AHEAD})
+#: The order at Alpaca has no row of ours, whatever row of ours it is about.
+NOT_RECORDED = frozenset({Kind.REPLACE_CHAIN, Kind.REFUSED_CHANGE})
+#: What is wrong there says nothing about what is held.
+LEAVES_POSITION = frozenset(
+    {
+        Kind.TERMS_DIFFER,
+        Kind.REFUSED_CHANGE,
+        Kind.STUCK_ORDER,
+        Kind.CLOSED_WITHOUT_EXIT,
+        Kind.POSITION_DUST,
+    }
+)
 ADJUSTS_POSITION = frozenset(
     {
         Kind.POSITION_BROKER_ONLY,
@@ -46,7 +67,13 @@ ADJUSTS_POSITION = frozenset(
 
 Planner = Callable[[Difference, Sequence[Difference], LocalRecord, BrokerEvidence], Proposal | None]
 #: Kinds whose repair is planned in a module of its own. A planner returns None where no honest repair exists.
-PLANNERS: Mapping[Kind, Planner] = {}
+PLANNERS: Mapping[Kind, Planner] = {
+    Kind.TERMS_DIFFER: plan_terms,
+    Kind.REFUSED_CHANGE: plan_refused_change,
+    Kind.FILL_BUSTED: plan_busted_fill,
+    Kind.INFERRED_SUPERSEDED: plan_superseded,
+    Kind.CLOSED_WITHOUT_EXIT: plan_closed_without_exit,
+}
 
 
 def plan(explained: list[Explained], record: LocalRecord, evidence: BrokerEvidence) -> list[Proposal]:
@@ -56,28 +83,37 @@ def plan(explained: list[Explained], record: LocalRecord, evidence: BrokerEviden
     for item in explained:
         if item.cause_key is not None:
             followers[item.cause_key].append(item.difference)
-    blocked = {d.symbol for d in roots if d.kind not in ADJUSTS_POSITION}
+    blocked = {d.symbol for d in roots if d.kind not in ADJUSTS_POSITION | LEAVES_POSITION}
     guesses = _superseded(roots, followers, record, evidence)
     proposals = []
     for root in roots:
         about = [root, *(d for d in followers[root.key] if d.broker_order is not None)]
         if root.kind in COPIES_ORDER and root.broker_order is not None and _can_be_copied(root, about):
             proposals.append(_copy_order(root, about, guesses.pop(root.symbol, ()), record, evidence))
+        elif (planner := PLANNERS.get(root.kind)) is not None:
+            proposal = planner(root, followers[root.key], record, evidence)
+            proposals += [proposal] if proposal else []
         elif root.gone_fill:
             proposals.append(_take_out_fill(root, record, evidence))
         elif root.kind in ADJUSTS_POSITION and root.symbol not in blocked:
             proposals.append(adjust_position(root, record, evidence))
         elif root.kind == Kind.PENDING_NEVER_FILLED:
             proposals.append(rebuild(root, record, evidence))
-        elif (planner := PLANNERS.get(root.kind)) is not None:
-            proposal = planner(root, followers[root.key], record, evidence)
-            proposals += [proposal] if proposal else []
     return proposals
 
 
 def _can_be_copied(root: Difference, about: list[Difference]) -> bool:
     """An order is not copied before Alpaca lists all its fills; what it took back it will never list."""
+    order = root.broker_order
+    if root.kind == Kind.DUPLICATE_SUBMISSION and order and is_ours(order.client_order_id):
+        # While it can be cancelled, that is the repair; recording it would make two wishes of one.
+        return is_terminal(order.status) and root.order_pk is None and root.fills_are_complete
     return root.kind in RESTATES_ORDER or all(difference.fills_are_complete for difference in about)
+
+
+def _is_odd(order: BrokerOrder) -> bool:
+    """A copy that a person must look at: more was filled than ordered, or in a state that nobody knows."""
+    return order.status not in KNOWN_STATUSES or (order.qty is not None and order.filled_qty > order.qty)
 
 
 def _superseded(
@@ -128,7 +164,7 @@ def _copy_order(
         broker={"order": their_order, "position": broker_position},
         after={"order": {**their_order, "submission_state": "confirmed"}, "position": after_position},
         about=about,
-        is_guess=bool(guesses),
+        is_guess=bool(guesses) or _is_odd(order),
     )
 
 
@@ -139,6 +175,9 @@ _ACTIONS = {
     Kind.UNCONFIRMED_SUBMIT: "link_order",
     Kind.ZOMBIE_ORDER: "restate_order",
     Kind.FILLED_QTY_AHEAD: "restate_order",
+    Kind.BROKER_GENERATED_ORDER: "record_broker_order",
+    Kind.DUPLICATE_SUBMISSION: "record_duplicate",
+    Kind.REFUSED_CHANGE: "record_refusal",
 }
 _VERBS = {
     "import_order": "Record our order",
@@ -147,6 +186,9 @@ _VERBS = {
     "link_order": "Confirm the order",
     "update_order": "Update the order",
     "restate_order": "Take over Alpaca's state of the order",
+    "record_broker_order": "Record the order that Alpaca made itself:",
+    "record_duplicate": "Record the order that was sent twice:",
+    "record_refusal": "Record the refused replacement",
 }
 
 
@@ -180,19 +222,25 @@ def _take_out_fill(root: Difference, record: LocalRecord, evidence: BrokerEviden
 def _copy_operation(difference: Difference) -> Operation:
     order = difference.broker_order
     assert order is not None  # noqa: S101  # the caller has checked; this tells the type checker
-    linked = difference.order_pk if difference.kind != Kind.REPLACE_CHAIN else None
+    linked = None if difference.kind in NOT_RECORDED else difference.order_pk
     return {
         "op": "book_order" if linked else "import_order",
         "order_pk": linked,
-        "origin": "external" if difference.kind == Kind.EXTERNAL_ORDER else "backfill",
+        "origin": _origin(difference, order),
         "restates": difference.kind in RESTATES_ORDER,
         "order": order.raw,
         "fills": [fill.raw for fill in difference.new_fills],
     }
 
 
+def _origin(difference: Difference, order: BrokerOrder) -> str:
+    from_outside = difference.kind in {Kind.EXTERNAL_ORDER, Kind.BROKER_GENERATED_ORDER}
+    is_twin = difference.kind == Kind.DUPLICATE_SUBMISSION and not is_ours(order.client_order_id)
+    return "external" if from_outside or is_twin else "backfill"
+
+
 def _local_order(root: Difference) -> Facts:
-    if root.kind == Kind.REPLACE_CHAIN:
+    if root.kind in NOT_RECORDED:
         return {}
     if root.kind == Kind.MISSING_FILL and root.broker_order is not None:
         # The order itself agrees; only its fills are missing.

@@ -7,19 +7,22 @@ from broker.numbers import plain
 from broker.types import BrokerPosition
 from orders.lifecycle import IN_FLIGHT, TRANSITIONAL_STATUSES, SubmissionState, is_terminal
 from reconciliation.difference import Difference
-from reconciliation.evidence import BrokerEvidence, LocalPosition, LocalRecord
+from reconciliation.evidence import BrokerEvidence, ClosedPosition, LocalPosition, LocalRecord
+from reconciliation.guesses import guesses_to_take_back, superseding_fills
 from reconciliation.kinds import Kind
-from reconciliation.wording import position_facts
+from reconciliation.wording import count_of, position_facts
 
 #: Alpaca recomputes averages overnight by another method; below this relative difference they are equal.
 AVERAGE_TOLERANCE = Decimal("0.0001")
+#: Alpaca takes no order for less, in dollars: by a part of a share, and by a part of a coin.
+LEAST_ORDER, LEAST_CRYPTO_ORDER = Decimal(1), Decimal(10)
 
 
 def symbols_in_flight(record: LocalRecord, evidence: BrokerEvidence) -> frozenset[str]:
     """Symbols in which an order is between states, so that nothing in them may be called missing."""
     ours = {order.symbol for order in record.orders if order.is_in_flight and order.submission_state in IN_FLIGHT}
     theirs = {order.symbol for order in evidence.orders.values() if order.status in TRANSITIONAL_STATUSES}
-    return frozenset(ours | theirs)
+    return frozenset(ours | theirs | record.symbols_changing)
 
 
 def compare_positions(record: LocalRecord, evidence: BrokerEvidence) -> Iterator[Difference]:
@@ -31,9 +34,88 @@ def compare_positions(record: LocalRecord, evidence: BrokerEvidence) -> Iterator
         difference = _compare_position(symbol, ours, theirs)
         if difference is not None:
             yield difference
+            yield from _guesses_whose_fills_came(symbol, record, evidence)
+        elif theirs is not None and _is_dust(theirs):
+            yield _dust(theirs)
         elif ours is not None and ours.state == "pending" and not _has_working_entry(symbol, record, evidence):
             text = f"{symbol} waits for an entry that no order at Alpaca can fill any more."
             yield _position_difference(Kind.PENDING_NEVER_FILLED, symbol, ours, None, text)
+
+
+def compare_closed_positions(record: LocalRecord, evidence: BrokerEvidence) -> Iterator[Difference]:
+    """Positions that were closed, and do not say at what price: only a fill can."""
+    moving = symbols_in_flight(record, evidence)
+    for closed in record.closed:
+        if closed.symbol not in moving:
+            yield _without_exit(closed)
+
+
+def _without_exit(closed: ClosedPosition) -> Difference:
+    held = f"{plain(closed.entry_qty)} {closed.symbol}"
+    return Difference(
+        kind=Kind.CLOSED_WITHOUT_EXIT,
+        subject=f"{closed.symbol}#{closed.sequence}",
+        symbol=closed.symbol,
+        local={
+            "state": "closed",
+            "entry_qty": plain(closed.entry_qty),
+            "avg_entry_price": plain(closed.avg_entry_price),
+            "avg_exit_price": None,
+            "opened_at": closed.opened_at.isoformat(),
+        },
+        broker={},
+        sentence=(
+            f"The {closed.side} position of {held}, opened {closed.opened_at:%Y-%m-%d}, is closed without an exit: "
+            "at what price it was left is not recorded, so its profit is not known."
+        ),
+        dollars=closed.entry_qty * closed.avg_entry_price if closed.avg_entry_price is not None else None,
+    )
+
+
+def _guesses_whose_fills_came(symbol: str, record: LocalRecord, evidence: BrokerEvidence) -> Iterator[Difference]:
+    guesses = guesses_to_take_back(symbol, [], record, evidence)
+    if not guesses:
+        return
+    qty = sum((entry.qty for entry in guesses), Decimal(0))
+    fills = superseding_fills(guesses, record)
+    why = (
+        f"its {count_of(len(fills), 'true fill')} came later and is counted beside it"
+        if len(fills) == 1
+        else f"its {count_of(len(fills), 'true fill')} came later and are counted beside it"
+    )
+    if not fills:
+        why = "without it the books hold exactly what Alpaca holds"
+    yield Difference(
+        kind=Kind.INFERRED_SUPERSEDED,
+        subject=symbol,
+        symbol=symbol,
+        local={"corrections": [entry.order_key for entry in guesses], "qty": plain(qty), "true_fills": list(fills)},
+        broker=position_facts(evidence.positions.get(symbol)),
+        sentence=f"The correction of {plain(qty)} {symbol} was a guess, and counts twice: {why}.",
+        dollars=sum((abs(entry.qty) * entry.price for entry in guesses), Decimal(0)),
+    )
+
+
+def _is_dust(position: BrokerPosition) -> bool:
+    price = position.current_price if position.current_price is not None else position.avg_entry_price
+    least = LEAST_CRYPTO_ORDER if "/" in position.symbol else LEAST_ORDER
+    return 0 < abs(position.qty) * price < least and abs(position.qty) < 1
+
+
+def _dust(position: BrokerPosition) -> Difference:
+    """A remainder that no order can sell. The value moves with the price, so it is not part of the picture."""
+    return Difference(
+        kind=Kind.POSITION_DUST,
+        subject=position.symbol,
+        symbol=position.symbol,
+        local={"qty": plain(position.qty)},
+        broker={"qty": plain(position.qty)},
+        sentence=(
+            f"{plain(position.qty)} {position.symbol} is left over: less than the smallest order that Alpaca takes, so "
+            "it cannot be sold by itself."
+        ),
+        dollars=abs(position.qty) * position.avg_entry_price,
+    )
 
 
 def _has_working_entry(symbol: str, record: LocalRecord, evidence: BrokerEvidence) -> bool:

@@ -12,8 +12,8 @@ from positions.accounting import LedgerEntry, RoundTrip, fold
 from positions.risk import levels, total_risk
 from reconciliation.difference import Difference, Facts
 from reconciliation.evidence import BrokerEvidence, LocalRecord
-from reconciliation.explanation import entry_of
 from reconciliation.kinds import KINDS
+from reconciliation.ledger_entries import entry_of
 
 Operation = dict[str, Any]
 

@@ -7,6 +7,7 @@ from hypothesis import given
 
 from positions.accounting import LedgerEntry, position_at
 from reconciliation.comparison import compare
+from reconciliation.difference import Difference
 from reconciliation.evidence import BrokerEvidence, LocalRecord
 from reconciliation.explanation import explain
 from reconciliation.kinds import Kind
@@ -14,12 +15,18 @@ from reconciliation.planning import plan
 from tests.reconciliation.worlds import World, apply_all, inventions, record_of, worlds
 
 Drawn = tuple[World, dict[str, str]]
+#: Not differences of the two sides, but what is wrong on both: no fix of our books ends them.
+CONDITIONS = {Kind.POSITION_DUST, Kind.STUCK_ORDER, Kind.UNKNOWN_STATUS}
+
+
+def differences(record: LocalRecord, evidence: BrokerEvidence) -> list[Difference]:
+    return [difference for difference in compare(record, evidence) if difference.kind not in CONDITIONS]
 
 
 @given(worlds())
 def test_equal_sides_have_no_difference(drawn: Drawn) -> None:
     world, _lags = drawn
-    assert compare(record_of(world, {}), world.evidence()) == []
+    assert differences(record_of(world, {}), world.evidence()) == []
 
 
 @given(worlds())
@@ -40,7 +47,7 @@ def test_applying_every_fix_leaves_no_difference(drawn: Drawn) -> None:
     record, evidence = record_of(world, lags), world.evidence()
     explained = explain(compare(record, evidence), record, evidence)
     after = apply_all(record, world, plan(explained, record, evidence))
-    assert compare(after, evidence) == []
+    assert differences(after, evidence) == []
 
 
 @given(worlds(), inventions())
@@ -55,7 +62,7 @@ def test_repairing_as_long_as_fixes_are_proposed_ends_in_step(
         if not proposals:
             break
         record = apply_all(record, world, proposals)
-    assert compare(record, evidence) == []
+    assert differences(record, evidence) == []
     held = {symbol: position_at(entries).qty for symbol, entries in record.ledgers.items()}
     assert {symbol: qty for symbol, qty in held.items() if qty} == {
         symbol: position.qty for symbol, position in evidence.positions.items()

@@ -65,7 +65,7 @@ def test_bust_is_taken_out(account: Account, sim: SimAccount, remove: bool) -> N
     before = books()
     sim.act("bust", order_id=raw["id"], remove=remove)
     assert reconcile(account).state == Run.State.DRIFT
-    assert kinds(account) == {"filled_qty_ahead": [], "phantom_fill": ["position_database_only"]}
+    assert kinds(account) == {"fill_busted": ["filled_qty_ahead", "position_database_only"]}
     assert not Fix.objects.filter(is_safe_copy=True).exists()
     applied = repair(account)
     assert not Fill.objects.exists()

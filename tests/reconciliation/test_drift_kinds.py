@@ -210,7 +210,7 @@ def test_unknown_status_is_shown_and_kept(account: Account, sim: SimAccount) -> 
     sim.fault("unknown_status", status="frobbed", times=None)
     assert reconcile(account).state == Run.State.DRIFT
     root = open_roots(account)[0]
-    assert (root.kind, root.broker["status"]) == ("status_behind", "frobbed")
+    assert (root.kind, root.broker["status"]) == ("unknown_status", "frobbed")
 
 
 def test_second_sighting_is_the_same_row(account: Account, sim: SimAccount) -> None:

@@ -24,7 +24,7 @@ from reconciliation.evidence import (
     LocalRecord,
     Percentages,
 )
-from reconciliation.explanation import entry_of
+from reconciliation.ledger_entries import entry_of
 from reconciliation.proposals import Proposal
 
 START = datetime(2025, 11, 6, 13, 0, tzinfo=UTC)

@@ -1,0 +1,65 @@
+"""The writes that change a recorded order's terms or end a wish to change it, and the way back. Our database only."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from broker.models import Account
+from broker.numbers import exact_or_none
+from orders.models import Order, OrderChange, OrderEvent
+from reconciliation.errors import FixRefused
+from reconciliation.terms import spell_terms
+
+_NUMBERS = frozenset({"qty", "notional", "limit_price", "stop_price", "trail_price", "trail_percent"})
+
+
+def accept_terms(*, operation: Mapping[str, Any], order: Order, now: datetime, actor: str) -> None:
+    """Copy the terms that were shown onto the row, if it still has those that were shown beside them."""
+    was, terms = operation["said"], operation["terms"]
+    ours = spell_terms(order)
+    if any(ours[name] != was[name] for name in terms):
+        raise FixRefused(f"The terms of order {order.pk} are not any more those that were shown.")
+    for name, text in terms.items():
+        setattr(order, name, _value(name, text))
+    order.save(update_fields=list(terms))
+    said = ", ".join(f"{name} {was[name] or 'none'} → {text or 'none'}" for name, text in terms.items())
+    OrderEvent.objects.create(order=order, at=now, kind="terms", text=said[:500], actor=actor)
+
+
+def _value(name: str, text: str | None) -> Any:
+    if name in _NUMBERS:
+        return exact_or_none(text)
+    if name == "extended_hours":
+        return text == "true"
+    return text or ""
+
+
+def close_change(*, operation: Mapping[str, Any], account: Account, now: datetime) -> dict[str, Any]:
+    """End the wish as refused; return what it was, for the way back."""
+    change = OrderChange.objects.filter(pk=operation["change_pk"], account=account, state=operation["said"]).first()
+    if change is None:
+        raise FixRefused(f"The change of the order in {operation['symbol']} was settled meanwhile.")
+    was = {
+        "change": change.pk,
+        "state": change.state,
+        "outcome": change.outcome,
+        "settled_at": change.settled_at.isoformat() if change.settled_at else None,
+    }
+    closed = OrderChange.objects.filter(pk=change.pk, state=change.state).update(
+        state=OrderChange.State.REFUSED, outcome=operation["outcome"][:500], settled_at=now
+    )
+    if not closed:
+        raise FixRefused(f"The change of the order in {operation['symbol']} was settled meanwhile.")
+    return was
+
+
+def check_change_is_closed(was: Mapping[str, Any]) -> None:
+    if not OrderChange.objects.filter(pk=was["change"], state=OrderChange.State.REFUSED).exists():
+        raise FixRefused("The change that this fix ended is not any more as the fix left it.")
+
+
+def reopen_change(was: Mapping[str, Any]) -> None:
+    settled_at = datetime.fromisoformat(was["settled_at"]) if was["settled_at"] else None
+    OrderChange.objects.filter(pk=was["change"]).update(
+        state=was["state"], outcome=was["outcome"], settled_at=settled_at
+    )
