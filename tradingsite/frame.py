@@ -10,6 +10,7 @@ from django.utils import timezone
 from broker.models import Account, AccountSnapshot
 from orders.account_choice import chosen_account
 from reconciliation.models import Drift, Run
+from tradingsite.pulse import books_version
 from tradingsite.vital_signs import Absence, absence_of_worker
 
 
@@ -71,6 +72,10 @@ class Frame:
     @cached_property
     def other_accounts(self) -> list[Account]:
         return [account for account in Account.objects.active() if account.pk != self.account.pk]
+
+    @cached_property
+    def books_version(self) -> str:
+        return books_version()
 
     @property
     def environment_note(self) -> str:

@@ -3,7 +3,7 @@ from django.contrib.auth import views as auth_views
 from django.urls import include, path
 
 from reconciliation import insight_views, protection_views
-from tradingsite import health, overview, system_views, views
+from tradingsite import health, overview, pulse, system_views, views
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
@@ -19,6 +19,7 @@ urlpatterns = [
     path("system/halt", views.halt, name="halt"),
     path("system/resume", views.resume, name="resume"),
     path("strip/", views.strip, name="strip"),
+    path("pulse/", pulse.pulse, name="pulse"),
     path("keyboard/", views.keyboard, name="keyboard"),
     path("favicon.ico", views.favicon, name="favicon"),
     path("accounts/login/", auth_views.LoginView.as_view(redirect_authenticated_user=True), name="login"),
