@@ -16,6 +16,7 @@ from broker.errors import BrokerError
 from broker.gateway import Gateway, open_gateway
 from broker.models import Account
 from broker.types import BrokerAccount
+from reconciliation.bad_evidence import store_evidence_drift
 from reconciliation.binding import check_account
 from reconciliation.comparison import compare, older_than_booked
 from reconciliation.difference import Explained
@@ -34,7 +35,7 @@ from reconciliation.reading import Reader
 from reconciliation.reading_plan import plan_reading, window_of
 from reconciliation.recorded import load_record
 from reconciliation.snapshots import keep_snapshot
-from reconciliation.storing import Scope, earliest_hold, reopen_expired, store_evidence_drift, store_findings
+from reconciliation.storing import Scope, earliest_hold, reopen_expired, store_findings
 from reconciliation.stream_gap import close_gap, note_gap
 from work import leases
 
@@ -225,12 +226,17 @@ def _refuse_if_moving(judgement: Judgement) -> None:
 
 
 def _finish_complete(run: Run, judgement: Judgement, *, calls: int) -> None:
-    now = timezone.now()
+    now, clock = timezone.now(), judgement.evidence.clock
     proposals = plan(judgement.explained, judgement.record, judgement.evidence)
     picture = snapshot_of(judgement.evidence, judgement.record)  # before the write lock is taken: it may be large
     with transaction.atomic():
         drifts = store_findings(
-            run=run, explained=judgement.explained, proposals=proposals, scope=_scope_of(judgement), now=now
+            run=run,
+            explained=judgement.explained,
+            proposals=proposals,
+            scope=_scope_of(judgement),
+            now=now,
+            closes_at=clock.next_close if clock.is_open else None,
         )
         is_open = any(drift.state == Drift.State.OPEN for drift in drifts)
         if not is_open:
