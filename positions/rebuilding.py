@@ -13,6 +13,7 @@ from django.db.models import Model, QuerySet
 from broker.models import Account
 from orders.lifecycle import SubmissionState
 from orders.models import Fill, Order
+from orders.order_class import OCO
 from positions.accounting import Kind, LedgerEntry, RoundTrip, Side, fold
 from positions.bracket_plan import BracketExits, exits_by_activity, exits_of
 from positions.in_force import ParameterBook
@@ -20,6 +21,8 @@ from positions.models import Adjustment, Position
 from positions.projecting import FACTS, LEVELS, PRICES, project_symbol
 from positions.turns import take_turn
 
+#: Alpaca's words, in `position_intent`, for an order that opens nothing.
+_CLOSING = frozenset({"sell_to_close", "buy_to_close"})
 _WRITTEN = (*FACTS, *LEVELS, *PRICES)
 Row = TypeVar("Row", bound=Model)
 _KINDS: dict[str, Kind] = {
@@ -145,12 +148,18 @@ def _project(
 def _entry_sides(account: Account, symbols: Collection[str] | None) -> dict[str, Side]:
     """Return the side that a working order would open, by symbol; the oldest order decides.
 
-    An order that waits to be sent is no entry yet, and a held one is the exit of another.
+    An order that waits to be sent is no entry yet; a held one is the exit of another, and so is what says that it
+    closes: once the other exit is filled it still works for a moment, and would open nothing.
     """
     working = Order.objects.working().filter(account=account)
     sent = working.exclude(submission_state=SubmissionState.RECORDED).exclude(status="held")
-    orders = _of_symbols(sent, symbols).order_by("-recorded_at", "-id").values_list("symbol", "side")
-    return {symbol: "long" if side == "buy" else "short" for symbol, side in orders}
+    sent = sent.exclude(order_class=OCO).exclude(origin=Order.Origin.PROTECTION)
+    orders = _of_symbols(sent, symbols).order_by("-recorded_at", "-id")
+    return {
+        symbol: "long" if side == "buy" else "short"
+        for symbol, side, intent in orders.values_list("symbol", "side", "raw__position_intent")
+        if intent not in _CLOSING
+    }
 
 
 def _write(stored: Sequence[Position], computed: Sequence[Position], now: datetime) -> int:

@@ -1,0 +1,143 @@
+"""The plan `oco`: which step is next for one position, so that its stop and target are live at Alpaca. Pure.
+
+A generation is one OCO of one position. A generation that we cancelled because quantity or levels had moved is
+followed by another. One that ended otherwise without filling (refused, cancelled by somebody else, expired) is not
+tried again for the same wish: a person is told, and a new wish (more fills, other levels) is a new attempt.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_DOWN, Decimal
+from enum import StrEnum
+
+from orders.lifecycle import IN_FLIGHT, SubmissionState, is_terminal
+
+TICK = Decimal("0.01")
+_ZERO = Decimal(0)
+
+
+class Step(StrEnum):
+    NOTHING = "nothing"  # as it should be, or somebody else's exits have the shares
+    WAIT = "wait"  # something is on its way: look again
+    PLACE = "place"
+    CANCEL = "cancel"  # to be placed anew
+    BLOCKED = "blocked"  # a person has to look
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What should be live: whole shares, and the levels of the position."""
+
+    qty: Decimal
+    stop_loss: Decimal
+    target: Decimal
+
+    def is_like(self, other: "Exit") -> bool:
+        """True if that order was for the same, less what it filled; to a tick, as levels are rounded."""
+        return other.qty is not None and other.qty - other.filled_qty == self.qty and self.has_levels_of(other)
+
+    def has_levels_of(self, other: "Exit") -> bool:
+        return _are_close(self.stop_loss, other.stop_loss) and _are_close(self.target, other.target)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exit:
+    """An order on the exit side of a position. `generation` is 0 for any that the plan did not place."""
+
+    order_id: int
+    broker_order_id: str
+    submission_state: str
+    status: str
+    qty: Decimal | None
+    leaves: Decimal | None  # None: nobody knows how much it takes
+    generation: int = 0
+    stop_loss: Decimal | None = None
+    target: Decimal | None = None
+    refusal: str = ""
+    filled_qty: Decimal = _ZERO
+    was_cancelled_by_us: bool = False
+
+    @property
+    def is_live(self) -> bool:
+        return self.submission_state == SubmissionState.CONFIRMED and not is_terminal(self.status)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    step: Step
+    wish: Wish | None = None
+    generation: int = 0
+    order: Exit | None = None  # to be cancelled
+    reason: str = ""
+
+
+def whole_shares(qty: Decimal) -> Decimal:
+    """Alpaca takes no parts of shares in an OCO."""
+    return abs(qty).to_integral_value(rounding=ROUND_DOWN)
+
+
+def next_step(
+    *,
+    qty: Decimal,
+    stop_loss: Decimal | None,
+    target: Decimal | None,
+    exits: Sequence[Exit],
+    is_moving: bool,
+) -> Decision:
+    """Decide for one open position of `qty` shares. `is_moving`: it filled a moment ago, or a change is under way."""
+    own = max((order for order in exits if order.generation), key=lambda order: order.generation, default=None)
+    if own is not None and own.submission_state in IN_FLIGHT:
+        return Decision(step=Step.WAIT, reason="its exits are on their way to Alpaca")
+    live = own if own is not None and own.is_live else None
+    wanted = whole_shares(qty) - _taken(order for order in exits if order is not live)
+    if live is not None:
+        return _keep(live, wanted, stop_loss, target, is_moving=is_moving)
+    if wanted <= 0:
+        return Decision(step=Step.NOTHING)
+    if stop_loss is None or target is None:
+        return Decision(step=Step.BLOCKED, reason="it has no stop and target to place")
+    wish = Wish(qty=wanted, stop_loss=stop_loss, target=target)
+    if own is not None and wish.is_like(own) and (reason := _end_of(own)):
+        return Decision(step=Step.BLOCKED, wish=wish, order=own, reason=reason)
+    if own is not None and is_moving:
+        return Decision(step=Step.WAIT, reason="it moved a moment ago")
+    return Decision(step=Step.PLACE, wish=wish, generation=own.generation + 1 if own else 1)
+
+
+def _keep(
+    live: Exit, wanted: Decimal, stop_loss: Decimal | None, target: Decimal | None, *, is_moving: bool
+) -> Decision:
+    """What is live stays unless it is for another quantity or at other levels. Never renewed while things move."""
+    if stop_loss is None or target is None or wanted <= 0:
+        return Decision(step=Step.NOTHING)
+    wish = Wish(qty=wanted, stop_loss=stop_loss, target=target)
+    if live.leaves == wanted and wish.has_levels_of(live):
+        return Decision(step=Step.NOTHING, wish=wish)
+    if is_moving or live.status == "pending_cancel":
+        return Decision(step=Step.WAIT, wish=wish, reason="it moved a moment ago")
+    return Decision(step=Step.CANCEL, wish=wish, order=live, reason="it is for another quantity or at other levels")
+
+
+def _taken(exits: Iterable[Exit]) -> Decimal:
+    """Shares that other exits hold at Alpaca. A held leg holds none beside its take-profit."""
+    taken = _ZERO
+    for order in exits:
+        is_sent = order.submission_state in {SubmissionState.SUBMITTING, SubmissionState.UNCONFIRMED}
+        if (is_sent or order.is_live) and order.status != "held":
+            taken += Decimal("Infinity") if order.leaves is None else order.leaves
+    return taken
+
+
+def _end_of(own: Exit) -> str:
+    """Say why the last generation is no more, if that was neither its fill nor our own cancelling."""
+    if own.submission_state in {SubmissionState.REJECTED, SubmissionState.DENIED, SubmissionState.NOT_PLACED}:
+        word = {"rejected": "refused by Alpaca", "denied": "not sent"}.get(own.submission_state, "not placed")
+        return f"they were {word}: {own.refusal}" if own.refusal else f"they were {word}"
+    if own.was_cancelled_by_us or own.status == "filled":
+        return ""
+    by = "rejected by Alpaca" if own.status == "rejected" else f"{own.status} at Alpaca, not by this program"
+    return f"they were {by}"
+
+
+def _are_close(one: Decimal, other: Decimal | None) -> bool:
+    return other is not None and abs(one - other) <= TICK
