@@ -11,6 +11,7 @@ from django.db.models import F, Q
 from broker.models import Account
 from reconciliation.approving import approve_by_policy
 from reconciliation.difference import Difference, Explained, Facts
+from reconciliation.dust_rule import hide_dust
 from reconciliation.flapping import Flaps, flaps_of, told
 from reconciliation.kinds import KINDS, Kind
 from reconciliation.models import Drift, Fix, IgnoreRule, Run
@@ -170,6 +171,7 @@ def _store_drifts(
         for drift in Drift.objects.filter(account=run.account, state__in=[Drift.State.OPEN, Drift.State.IGNORED])
     }
     stored: dict[str, Drift] = {}
+    hide_dust(account=run.account, explained=explained, now=now)
     rules = _rules_for(explained, RuleBook(run.account, now))
     flaps = flaps_of(run.account, {item.difference.key for item in explained}, now)
     # Causes first: a consequence points to its cause's row.
@@ -278,11 +280,9 @@ def _picture(kind: Kind, local: Facts, broker: Facts) -> object:
 
 
 def _evidence(item: Explained) -> dict[str, Any]:
-    found = item.difference
-    evidence: dict[str, Any] = {"fills": [dict(fill.raw) for fill in found.new_fills]}
-    if found.broker_order is not None:
-        evidence["order"] = dict(found.broker_order.raw)
-    return evidence
+    found, order = item.difference, item.difference.broker_order
+    fills = {"fills": [dict(fill.raw) for fill in found.new_fills]}
+    return {**fills, "order": dict(order.raw)} if order is not None else fills
 
 
 # --- Where reading must begin ------------------------------------------------------------------------------------
