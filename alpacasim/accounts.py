@@ -51,6 +51,7 @@ class Account:
         self.account_number = f"PA{identity.hex[:10].upper()}"
         self.cash = cash
         self.last_equity = cash
+        self.equity_off = ZERO  # what a test makes the venue add to the equity by mistake; not saved
         self.day = ""
         self.status = "ACTIVE"
         self.trading_blocked = False

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from . import corrections, entry
+from . import corporate, corrections, entry
 from .accounts import Account
 from .activities import Activity, entry_body
 from .clock import MODES
-from .orders import Order
+from .numbers import plain
+from .orders import TERMINAL, Order
 from .requests import parse_order
 from .simulator import Simulator
 from .times import format_instant, parse_instant
@@ -41,6 +42,45 @@ def manual_order(simulator: Simulator, document: dict[str, Any]) -> Any:
     account = _account(simulator, document)
     order = entry.submit(simulator.venue, simulator.execution, account, parse_order(fields))
     return order.to_json(account.legs(order))
+
+
+def liquidate(simulator: Simulator, document: dict[str, Any]) -> Any:
+    """Alpaca closes a position by itself, wholly unless `qty` is given: a market order that nobody asked for."""
+    account, symbol = _account(simulator, document), _required(document, "symbol")
+    held = simulator.venue.position(account, symbol).qty
+    if not held:
+        raise ValueError(f"nothing is held in {symbol}")
+    qty = document.get("qty") or plain(abs(held))
+    fields = {"symbol": symbol, "qty": qty, "side": "sell" if held > 0 else "buy", "type": "market"}
+    request = parse_order({**fields, "time_in_force": "day"})
+    order = entry.submit(simulator.venue, simulator.execution, account, request)
+    order.source = str(document.get("source") or "liquidation")
+    account.mark(order)
+    return order.to_json()
+
+
+def status(simulator: Simulator, document: dict[str, Any]) -> Any:
+    """Leaves an open order in a state of passage: `status`, and since when (`since`, now)."""
+    account, order = _order(simulator, document)
+    word = _required(document, "status")
+    if order.is_terminal or word in TERMINAL:
+        raise ValueError("only an open order can be left in an open state")
+    since = parse_instant(document["since"]) if document.get("since") else simulator.venue.clock.now()
+    account.set_status(order, word, since)
+    return order.to_json()
+
+
+def terms(simulator: Simulator, document: dict[str, Any]) -> Any:
+    """Changes an order's terms without a replacement: prices, quantity, side, type or time in force."""
+    account, order = _order(simulator, document)
+    for name in ("qty", "limit_price", "stop_price"):
+        if document.get(name) is not None:
+            setattr(order, name, Decimal(str(document[name])))
+    for name in ("side", "type", "time_in_force"):
+        if document.get(name):
+            setattr(order, name, str(document[name]))
+    account.mark(order)
+    return order.to_json()
 
 
 def price(simulator: Simulator, document: dict[str, Any]) -> Any:
@@ -137,6 +177,13 @@ def bust(simulator: Simulator, document: dict[str, Any]) -> Any:
     return order.to_json()
 
 
+def correct(simulator: Simulator, document: dict[str, Any]) -> Any:
+    """Takes an execution back and books it anew at `price`: a trade that was corrected."""
+    at = Decimal(_required(document, "price"))
+    account, activity = _execution(simulator, document)
+    return corrections.correct(simulator, account, activity, at).to_json()
+
+
 def _execution(simulator: Simulator, document: dict[str, Any]) -> tuple[Account, Activity]:
     if document.get("activity_id"):
         for account in simulator.venue.accounts.values():
@@ -151,11 +198,35 @@ def _execution(simulator: Simulator, document: dict[str, Any]) -> tuple[Account,
 
 
 def split(simulator: Simulator, document: dict[str, Any]) -> Any:
-    """`ratio` 2 makes two shares of one, 0.1 one of ten; in every account that holds the symbol."""
+    """`ratio` 2 makes two shares of one, 0.1 one of ten; in every account that holds the symbol.
+
+    With `cash_in_lieu` what is left over of a share is paid in cash.
+    """
     symbol, ratio = _required(document, "symbol"), Decimal(_required(document, "ratio"))
     if ratio <= 0:
         raise ValueError("ratio must be above 0")
-    return {"symbol": symbol, "accounts": corrections.split(simulator, symbol, ratio)}
+    touched = corporate.split(simulator, symbol, ratio, cash_in_lieu=bool(document.get("cash_in_lieu")))
+    return {"symbol": symbol, "accounts": touched}
+
+
+def rename(simulator: Simulator, document: dict[str, Any]) -> Any:
+    """The company takes the symbol `to`: the same asset under another name."""
+    old, new = _required(document, "symbol"), _required(document, "to")
+    return {"symbol": new, "accounts": corporate.rename(simulator, old, new)}
+
+
+def transfer(simulator: Simulator, document: dict[str, Any]) -> Any:
+    """Shares come from another broker, or go to one: `qty` is signed, `price` their basis, if Alpaca was told."""
+    qty = Decimal(_required(document, "qty"))
+    price = Decimal(str(document["price"])) if document.get("price") else None
+    kind = str(document.get("activity_type") or "ACATS")
+    return corporate.transfer(simulator, _account(simulator, document), _required(document, "symbol"), qty, price, kind)
+
+
+def money(simulator: Simulator, document: dict[str, Any]) -> Any:
+    """`cash`: dollars that come or go without any entry; `equity_off`: by how much the venue gets the equity wrong."""
+    off = Decimal(str(document["equity_off"])) if document.get("equity_off") is not None else None
+    return corporate.money(_account(simulator, document), Decimal(str(document.get("cash", 0))), off)
 
 
 def activity(simulator: Simulator, document: dict[str, Any]) -> Any:
@@ -170,7 +241,14 @@ def activity(simulator: Simulator, document: dict[str, Any]) -> Any:
 
 ACTIONS: dict[str, Action] = {
     "bust": bust,
+    "correct": correct,
+    "liquidate": liquidate,
+    "status": status,
+    "terms": terms,
     "split": split,
+    "rename": rename,
+    "transfer": transfer,
+    "money": money,
     "activity": activity,
     "manual_order": manual_order,
     "price": price,

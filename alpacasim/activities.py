@@ -12,6 +12,8 @@ from .numbers import plain
 from .times import Nanos, format_instant, new_york_stamp, parse_instant, to_datetime
 
 FILL = "FILL"
+# Entries whose `qty` came to the position, or left it, without a trade.
+SHARE_MOVES = frozenset({"SPLIT", "NC", "ACATS", "JNLS", "FOPT"})
 MICROSECOND: Nanos = 1000
 # Groups that stand for several types in the `activity_types` filter.
 GROUPS = {"TRANS": ("CSD", "CSW"), "DIV": ("DIV", "DIVCGL", "DIVCGS", "DIVNRA", "DIVROC", "DIVTXEX")}

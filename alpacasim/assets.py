@@ -92,10 +92,11 @@ class Asset:
     shortable: bool = True
     fractionable: bool = True
     level: Decimal = Decimal(100)
+    born_as: str = ""  # the symbol of its first days, from which its id is made
 
     @property
     def id(self) -> str:
-        return _asset_id(self.symbol)
+        return _asset_id(self.born_as or self.symbol)
 
     @property
     def is_crypto(self) -> bool:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from . import sessions
 from .accounts import Account
-from .activities import FILL
+from .activities import FILL, SHARE_MOVES
 from .numbers import ZERO, cents
 from .times import DAY, SECOND, Nanos, new_york_date
 from .venue import Venue
@@ -66,6 +66,8 @@ def _holdings_at(account: Account, at: list[Nanos]) -> list[Holdings]:
                 cash += signed * Decimal(body["price"])
             else:
                 cash -= Decimal(str(body.get("net_amount", 0)))
+                if body["activity_type"] in SHARE_MOVES:
+                    shares[body["symbol"]] -= Decimal(str(body.get("qty", 0)))
             activity = next(past, None)
         found.append(Holdings(cash, {symbol: qty for symbol, qty in shares.items() if qty}))
     return found[::-1]

@@ -22,7 +22,7 @@ def get(call: Call) -> Any:
     venue, account = call.venue, call.account
     long_value, short_value = venue.market_values(account)
     gross = long_value - short_value
-    equity = account.cash + long_value + short_value
+    equity = account.cash + long_value + short_value + account.equity_off
     power = plain(max(venue.buying_power(account), ZERO))
     return {
         "account_blocked": False,

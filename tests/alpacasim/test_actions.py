@@ -53,6 +53,49 @@ def test_a_split_changes_quantity_price_and_working_orders_together(sim: Sim) ->
     assert (entry["symbol"], entry["qty"]) == ("KO", "10")
 
 
+def test_cash_in_lieu_leaves_whole_shares_and_says_what_was_paid(sim: Sim) -> None:
+    sim.price("KO", "70")
+    sim.buy_filled("KO", 15)
+    before = float(sim.client.get_account()["cash"])
+    sim.act("split", symbol="KO", ratio="0.1", cash_in_lieu=True)
+    position = sim.client.get_open_position("KO")
+    assert (position["qty"], position["avg_entry_price"]) == ("1", "700")
+    shares, cash = sorted(sim.client.get("/account/activities/SPLIT", {}), key=lambda entry: entry["net_amount"])
+    assert (shares["qty"], cash["qty"], cash["price"], cash["net_amount"]) == ("-13.5", "-0.5", "700", "350")
+    assert shares["group_id"] == cash["group_id"]
+    assert float(sim.client.get_account()["cash"]) == before + 350
+
+
+def test_a_new_symbol_keeps_the_asset_and_ends_what_works(sim: Sim) -> None:
+    sim.price("KO", "70")
+    sim.buy_filled("KO", 10)
+    stop = sim.limit(90, "KO", 10, "sell", time_in_force="gtc")
+    asset_id = sim.client.get_open_position("KO")["asset_id"]
+    sim.act("rename", symbol="KO", to="KOX")
+    position = sim.client.get_open_position("KOX")
+    assert (position["qty"], position["avg_entry_price"], position["asset_id"]) == ("10", "70", asset_id)
+    assert sim.qty_of("KO") is None
+    assert sim.order(stop["id"])["status"] == "canceled"
+    entries = sim.client.get("/account/activities/NC", {})
+    assert sorted((entry["symbol"], entry["qty"]) for entry in entries) == [("KO", "-10"), ("KOX", "10")]
+
+
+def test_shares_come_and_go_without_cash(sim: Sim) -> None:
+    sim.act("transfer", key_id="sim", symbol="KO", qty="10", price="50")
+    sim.act("transfer", key_id="sim", symbol="KO", qty="-4", activity_type="JNLS")
+    position = sim.client.get_open_position("KO")
+    assert (position["qty"], position["avg_entry_price"]) == ("6", "50")
+    assert sim.client.get_account()["cash"] == "100000"
+    assert [entry["qty"] for entry in sim.client.get("/account/activities/ACATS", {})] == ["10"]
+
+
+def test_money_moves_without_an_entry(sim: Sim) -> None:
+    sim.act("money", key_id="sim", cash="-12.50", equity_off="3")
+    account = sim.client.get_account()
+    assert (account["cash"], account["equity"]) == ("99987.5", "99990.5")
+    assert sim.client.get("/account/activities", {}) == []
+
+
 def test_a_reset_account_is_another_account_with_no_history(sim: Sim) -> None:
     before = sim.client.get_account()
     sim.buy_filled()
