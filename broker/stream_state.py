@@ -14,7 +14,7 @@ STALE_AFTER = timedelta(seconds=20)
 
 @dataclass(frozen=True, slots=True)
 class StreamHealth:
-    """`word`: off, live, catching_up, broken or stale. Only a live stream is relied on."""
+    """`word`: off, live, catching_up, broken or stale. Only a live stream is relied on. `sentence`: why it is not."""
 
     word: str
     sentence: str
@@ -26,6 +26,10 @@ class StreamHealth:
         return self.word == "live"
 
     @property
+    def label(self) -> str:
+        return "not followed: sweeps only" if self.word == "off" else self.word.replace("_", " ")
+
+    @property
     def tone(self) -> str:
         return {"live": "ok", "off": "mute"}.get(self.word, "warn")
 
@@ -33,7 +37,7 @@ class StreamHealth:
 def health_of(state: StreamState | None, now: datetime) -> StreamHealth:
     tell = partial(StreamHealth, state=state)
     if state is None or not state.holder or state.updated_at is None:
-        return tell("off", "not followed: sweeps only")
+        return tell("off", "")
     if now - state.updated_at > STALE_AFTER:
         return tell("stale", "its follower gives no sign of life", state.updated_at)
     if state.connected_at is None:
@@ -42,7 +46,7 @@ def health_of(state: StreamState | None, now: datetime) -> StreamHealth:
         return tell("stale", "connected, but silent", state.last_heard_at)
     if state.gap_since is not None:
         return tell("catching_up", state.gap_reason or "reading what was missed", state.gap_since)
-    return tell("live", "followed", state.connected_at)
+    return tell("live", "", state.connected_at)
 
 
 def stream_health(account_id: int, now: datetime) -> StreamHealth:

@@ -1,7 +1,7 @@
-"""The demo: simulator, web server and worker from one command, with the incident loaded.
+"""The demo: simulator, web server, worker and stream from one command, with the incident loaded.
 
 Steps of a start: 1. take the folder's lock; 2. end what outlived an earlier demo; 3. take the web port; 4. start the
-simulator; 5. bring the database up to date, with people, schedules and the incident; 6. start web and worker;
+simulator; 5. bring the database up to date, with people, schedules and the incident; 6. start web, worker and stream;
 7. wait until all answer; 8. write demo.json and say where it is. Whatever is refused is refused before step 4.
 """
 
@@ -22,6 +22,7 @@ from django.utils import timezone
 
 from broker.accounts import default_account
 from broker.models import Account
+from broker.stream_state import stream_health
 from reconciliation.models import Run
 from reconciliation.running import request_run
 from tradingsite.demo_people import MAY, Login, ensure_logins
@@ -102,7 +103,7 @@ class Demo:
         logins = self._prepare_database()
         if self._supervisor.must_stop:
             return
-        self._start_web_and_worker()
+        self._start_the_rest()
         self._wait_until_ready()
         if not self._supervisor.must_stop:
             self._announce(logins)
@@ -140,10 +141,11 @@ class Demo:
                 f"This database keeps the record of the account {other.slug!r}: the demo needs one of its own."
             )
 
-    def _start_web_and_worker(self) -> None:
+    def _start_the_rest(self) -> None:
         descriptor = self._listener.fileno()
         self._supervisor.start(self._manage("web", "--fd", str(descriptor), pass_fds=(descriptor,), grace=8))
         self._supervisor.start(self._manage("worker", grace=15))
+        self._supervisor.start(self._manage("stream", grace=5))
 
     def _manage(self, name: str, *arguments: str, grace: float, pass_fds: tuple[int, ...] = ()) -> Program:
         return Program(
@@ -174,7 +176,9 @@ class Demo:
             return "the simulator"
         if not _answers(self._web_port, "/healthz"):
             return "the web server"
-        return "" if self._has_beaten("ticker") and self._has_beaten("worker") else "the worker"
+        if not (self._has_beaten("ticker") and self._has_beaten("worker")):
+            return "the worker"
+        return "" if stream_health(default_account().pk, timezone.now()).is_live else "the stream"
 
     def _has_beaten(self, name: str) -> bool:
         at: datetime | None = last_beat(name)

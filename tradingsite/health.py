@@ -17,7 +17,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django_q.tasks import queue_size
 
-from broker.models import Account
+from broker.models import Account, StreamState
+from broker.stream_state import health_of
 from orders.models import Order
 from reconciliation.models import Drift, Fix, Run
 from work.models import Heartbeat
@@ -98,6 +99,9 @@ def _families(now: datetime) -> Iterator[tuple[str, str, Samples]]:
     yield "queue_depth", "Tasks that wait for a worker.", [({}, queue_size())]
     ages = [({"name": name}, age) for name, age in _heartbeat_ages(now).items()]
     yield "heartbeat_age_seconds", "Time since each part's last sign of life.", ages
+    streams = StreamState.objects.select_related("account").exclude(holder="").order_by("pk")
+    live = [({"account": state.account.slug}, float(health_of(state, now).is_live)) for state in streams]
+    yield "stream_is_live", "1 while the account's trade_updates are followed without a gap.", live
     runs = [_run_state(run, now) for run in _last_runs()]
     yield (
         "last_run_age_seconds",

@@ -4,6 +4,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
+from broker.stream_state import stream_health
 from orders.account_choice import chosen_account
 from positions.models import Position
 from reconciliation.models import Fix
@@ -48,6 +49,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "batches": batches_of_today(account, now),
         "signs": vital_signs.signs_of_life(now),
         "queue": vital_signs.read_queue(now),
+        "stream": stream_health(account.pk, now),
         "is_empty": money is None and not has_history(account),
     }
     return render_page(request, "overview/overview.html", "overview/_overview.html", context)

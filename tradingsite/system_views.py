@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from broker.models import RequestBudget
+from broker.stream_state import stream_health
 from orders.account_choice import chosen_account
 from tradingsite import system_facts, vital_signs
 from tradingsite.database_facts import database_facts
@@ -21,6 +22,7 @@ def system(request: HttpRequest) -> HttpResponse:
     context = {
         "signs": vital_signs.signs_of_life(now),
         "queue": vital_signs.read_queue(now),
+        "stream": stream_health(account.pk, now),
         "leases": vital_signs.held_leases(now),
         "failures": vital_signs.recent_failures(),
         "schedules": system_facts.schedules(),

@@ -136,7 +136,9 @@ def test_the_incident_is_found_explained_and_repaired_to_the_cent(demo):
     assert sum(Decimal(str(risk)) for (risk,) in risks) == Decimal("3479.52")
 
 
-@pytest.mark.parametrize(("child", "name"), [("web", "web"), ("alpacasim", "simulator"), ("worker", "worker")])
+@pytest.mark.parametrize(
+    ("child", "name"), [("web", "web"), ("alpacasim", "simulator"), ("worker", "worker"), ("stream", "stream")]
+)
 def test_a_killed_child_is_started_again_and_it_is_said(demo, child, name):
     old = demo.children()[child]
     below = old.children(recursive=True)
@@ -147,6 +149,11 @@ def test_a_killed_child_is_started_again_and_it_is_said(demo, child, name):
     wait_for(lambda: get(demo.facts["url"] + "/healthz")[0] == 200, within=30, what="the web server")
     wait_for(lambda: get(demo.facts["simulator_url"] + "/v2/account")[0] == 200, within=30, what="the simulator")
     wait_for(lambda: not any(is_alive(process.pid) for process in below), what="the end of its children")
+
+
+def test_the_stream_is_live_again_after_each_blow(demo):
+    live = 'tradingsite_stream_is_live{account="sim"} 1.0'
+    wait_for(lambda: live in demo.get("/metrics")[1], within=60, what="a live stream")
 
 
 def test_a_killed_demo_leaves_nothing_that_the_next_one_does_not_clean_up_and_people_stay(demo):

@@ -93,7 +93,7 @@
     let pause = BEAT_MS;
     if (!paused && !document.hidden) {
       try {
-        const answer = await fetch(books.dataset.pulse, { redirect: "error", signal: AbortSignal.timeout(AFTER_FAILURE_MS) });
+        const answer = await fetch(books.dataset.pulse, { redirect: "manual", signal: AbortSignal.timeout(AFTER_FAILURE_MS) });
         const version = answer.ok ? await answer.text() : shown;
         if (!answer.ok) pause = AFTER_FAILURE_MS;
         else if (version !== shown) {
