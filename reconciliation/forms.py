@@ -27,6 +27,8 @@ class ApprovalRequest:
     shown: Mapping[int, str]
     is_confirmed: bool
     count: str
+    reason: str = ""  # to go beyond the wipe-out guard or through a barred time
+    guard_count: str = ""
 
     @classmethod
     def read(cls, post: QueryDict) -> "ApprovalRequest":
@@ -38,6 +40,8 @@ class ApprovalRequest:
             shown=read_shown(post.getlist("shown")),
             is_confirmed=post.get("confirmed") == "yes",
             count=post.get(FIELD, "").strip(),
+            reason=post.get("override_reason", "").strip(),
+            guard_count=post.get("guard_count", "").strip(),
         )
 
     def ids(self, proposed: Iterable[Fix]) -> list[int]:

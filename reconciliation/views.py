@@ -1,5 +1,7 @@
 """The board and the fixes. They read rows and record decisions; reading Alpaca and writing is the worker's."""
 
+from datetime import datetime
+
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.db.models import Prefetch
@@ -15,7 +17,7 @@ from reconciliation import pages
 from reconciliation.answers import BOARD, board_again, board_context
 from reconciliation.approving import approve_fixes
 from reconciliation.board import proposed_fixes
-from reconciliation.errors import FixRefused
+from reconciliation.errors import FixRefused, NeedsOverride
 from reconciliation.forms import ApprovalRequest, UndoForm, write_shown
 from reconciliation.looking_after import PERMISSION, people_who_may
 from reconciliation.models import Drift, Fix, Run
@@ -82,7 +84,9 @@ def _approve(request: HttpRequest, account: Account, asked: ApprovalRequest, fix
     now, actor = timezone.now(), request.user.get_username()
     shown = {fix.pk: asked.shown.get(fix.pk, "") for fix in fixes}
     try:
-        approved = approve_fixes(fixes=fixes, actor=actor, now=now, fingerprints=shown)
+        approved = _approve_as_asked(asked, fixes, actor, now, shown)
+    except NeedsOverride as held:
+        return _ask_for_reason(request, asked, fixes, held)
     except FixRefused as error:
         return _refuse(request, fixes, f"Nothing was approved. {error}")
     requested = [fix for fix in fixes if fix.state == Fix.State.PROPOSED and fix.requested_by == actor]
@@ -94,6 +98,41 @@ def _approve(request: HttpRequest, account: Account, asked: ApprovalRequest, fix
     if not approved and not requested:
         messages.info(request, "Approved already, so nothing was done twice.")
     return redirect(fixes[0]) if "fix_page" in request.POST else board_again(request)
+
+
+def _approve_as_asked(
+    asked: ApprovalRequest, fixes: list[Fix], actor: str, now: datetime, shown: dict[int, str]
+) -> list[Fix]:
+    """With the reason only where one is asked for, and what is typed is what it is asked for."""
+    try:
+        return approve_fixes(fixes=fixes, actor=actor, now=now, fingerprints=shown)
+    except NeedsOverride as held:
+        if not asked.reason or asked.guard_count != held.typed:
+            raise
+        return approve_fixes(fixes=fixes, actor=actor, now=now, fingerprints=shown, override_reason=asked.reason)
+
+
+def _ask_for_reason(
+    request: HttpRequest, asked: ApprovalRequest, fixes: list[Fix], held: NeedsOverride
+) -> HttpResponse:
+    question = {
+        "sentence": str(held),
+        "typed": held.typed,
+        "reason": asked.reason,
+        "is_wrong": bool(asked.reason),
+        "found": asked.guard_count,
+        "count": asked.count,
+        "shown": ",".join(f"{fix.pk}:{asked.shown.get(fix.pk, '')}" for fix in fixes),
+    }
+    if wants_fragment(request):
+        return board_again(request, held=question)
+    context = {
+        "held": question,
+        "fixes": fixes,
+        "at": request.POST.get("at", ""),
+        "fix_page": "fix_page" in request.POST,
+    }
+    return render(request, "reconciliation/override.html", context)
 
 
 def _refuse(request: HttpRequest, fixes: list[Fix], sentence: str) -> HttpResponse:

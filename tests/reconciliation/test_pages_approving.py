@@ -5,16 +5,19 @@ from types import SimpleNamespace
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from django_q.models import OrmQ
 
 from audit.models import AuditEntry
 from broker.models import Account
+from positions.rebuilding import rebuild_positions
 from reconciliation.models import Fix
 from tests.conftest import PASSWORD
-from tests.factories import make_account
+from tests.factories import make_account, make_adjustment
 from tests.reconciliation.rows import (
     APPROVE,
     HTMX,
+    INDEX,
     make_cause,
     make_run,
     page,
@@ -150,3 +153,45 @@ def test_fixes_of_another_account_are_out_of_reach(ops: Client, account: Account
     ops.post(APPROVE, {"only": fix.pk, "shown": shown(fix), "confirmed": "yes", "account": account.slug})
     fix.refresh_from_db()
     assert fix.state == "proposed"
+
+
+# --- Beyond the wipe-out guard ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def closing(account: Account) -> list[Fix]:
+    """Three fixes, each of which closes one of four open positions."""
+    run = make_run(account)
+    for symbol in ("A", "B", "C", "D"):
+        make_adjustment(account, symbol=symbol, qty="10", price="100", kind="correction")
+    rebuild_positions(account=account, symbols=set("ABCD"), now=timezone.now())
+    held = {"position": {"state": "open", "qty": "10"}}
+    return [
+        make_cause(run, s, before=held, after={"position": {"state": "closed", "qty": "0"}}) for s in ("A", "B", "C")
+    ]
+
+
+def test_too_many_positions_at_once_ask_for_a_reason_on_the_board(ops: Client, closing: list[Fix]) -> None:
+    data = {"scope": "all", "shown": shown(*closing), "confirmed": "yes"}
+    answer = ops.post(APPROVE, data, headers=HTMX).content.decode()
+    assert "3 of 4 open positions (A, B, C)" in answer
+    assert 'name="guard_count"' in answer
+    assert not Fix.objects.filter(state="approved").exists()
+
+
+@pytest.mark.parametrize(
+    ("reason", "typed", "approved"), [("", "3", 0), ("right so", "", 0), ("right so", "4", 0), ("right so", "3", 3)]
+)
+def test_reason_and_number_must_both_be_given(
+    ops: Client, closing: list[Fix], reason: str, typed: str, approved: int
+) -> None:
+    data = {"scope": "listed", "shown": shown(*closing), "confirmed": "yes", "at": INDEX}
+    answer = ops.post(APPROVE, {**data, "override_reason": reason, "guard_count": typed})
+    assert Fix.objects.filter(state="approved").count() == approved
+    if not approved:
+        text = answer.content.decode()
+        assert "This needs a reason" in text
+        assert ("expected 3" in text) is bool(reason)
+    else:
+        assert set(AuditEntry.objects.values_list("reason", flat=True)) == {"right so"}
+        assert set(Fix.objects.values_list("override_reason", flat=True)) == {"right so"}
