@@ -19,6 +19,7 @@ from audit import journal
 from broker.models import Account, ProtectionPlan
 from broker.numbers import plain
 from orders.changing import record_change, symbols_under_way
+from orders.crash_points import reached
 from orders.errors import OrdersError
 from orders.identity import OWN_PREFIX
 from orders.lifecycle import TERMINAL_STATUSES
@@ -91,9 +92,11 @@ def _step(account: Account, position_id: int, now: datetime) -> bool:
                 _cancel(account, decision.order.order_id, position.pk, why, now)
             else:
                 return False
+            reached("before_exits_commit")
     except OrdersError as error:  # something else is under way: look again later
         log.info("position %s waits for its exits: %s", position_id, error)
         return False
+    reached("after_exits_commit")
     return True
 
 

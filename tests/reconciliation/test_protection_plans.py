@@ -1,5 +1,6 @@
 """Each protection plan from the batch to the protected position, its stop hit, and the profit that is left."""
 
+import signal
 from decimal import Decimal
 
 import pytest
@@ -7,12 +8,10 @@ from django.utils import timezone
 
 from audit.models import AuditEntry
 from broker.models import ProtectionPlan
-from orders.change_sending import carry_out_changes
 from orders.checking import check_batch
-from orders.following import follow_orders, look
+from orders.following import follow_orders
 from orders.halting import halt_sending, resume_sending
 from orders.models import Order, OrderChange
-from orders.placing import send_protection
 from orders.recording import record_batch
 from orders.releasing import release_batch
 from orders.sending import execute_batch
@@ -24,6 +23,8 @@ from reconciliation.protection import Coverage
 from reconciliation.protection_board import protection_board
 from reconciliation.refreshing import refresh_account
 from tests.orders.conftest import orders_at_broker
+from tests.orders.processes import end, start_module
+from tests.reconciliation.plan_worker import pass_by
 from tests.reconciliation.steps import kinds, open_books, reconcile
 from tests.simulation import wait_for
 
@@ -57,19 +58,6 @@ def send(account, text=ONE):
     release_batch(batch=batch, actor="ops", now=now)
     execute_batch(batch_id=batch.pk, now=now)
     return batch
-
-
-def pass_by(account):
-    """What the workers do by sweeps, once."""
-    account.refresh_from_db()
-    now = timezone.now()
-    orders = list(Order.objects.filter(account=account, submission_state="confirmed", is_booked=False))
-    if orders:
-        look(account=account, orders=orders, now=now)
-    taken = protect_positions(account=account, now=now)
-    send_protection(account_id=account.pk, now=now)
-    carry_out_changes(account_id=account.pk, now=now)
-    return taken
 
 
 def until(account, done, what):
@@ -334,3 +322,33 @@ def test_what_a_person_cancelled_is_not_placed_again(sim, oco):
     send(oco, "symbol,side,qty\nQCOM,buy,5\n")  # another wish
     until(oco, lambda: len(live_exits(sim)) == 2, "the exits of more")
     assert live_exits(sim)[0][1] == "15"
+
+
+# --- Killed, and two at the same time -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("point", ["before_exits_commit", "after_exits_commit", "after_claim", "after_answer"])
+def test_killed_at_any_step_there_is_one_oco(sim, account, settings, point):
+    settings.NOT_PLACED_AFTER_SECONDS, settings.NOT_PLACED_LOOKUPS = 0.5, 2
+    choose(account, ProtectionPlan.OCO)
+    send(account)
+    until_open(account)
+    status, output = end(start_module(sim, "tests.reconciliation.plan_worker", CRASH_POINT=point))
+    assert status == -signal.SIGKILL, output
+    until(account, lambda: len(live_exits(sim)) == 2, "the exits")
+    assert len([row for row in orders_at_broker(sim) if row["order_class"] == "oco"]) == 2
+    assert len(plan_orders()) == 1
+    assert AuditEntry.objects.filter(action="protection.recorded").count() == 1
+    assert_quiet(account)
+    assert coverage(account) == Coverage.COVERED
+
+
+def test_two_workers_place_one_oco(sim, account):
+    choose(account, ProtectionPlan.OCO)
+    send(account)
+    until_open(account)
+    workers = [start_module(sim, "tests.reconciliation.plan_worker") for _ in range(2)]
+    assert [end(worker)[0] for worker in workers] == [0, 0]
+    until(account, lambda: len(live_exits(sim)) == 2, "the exits")
+    assert len(plan_orders()) == 1
+    assert_quiet(account)
