@@ -1,0 +1,224 @@
+"""What must be true at the end of every day, whatever happened in it."""
+
+from collections import Counter, defaultdict
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+from django.utils import timezone
+
+from alpacasim.times import to_datetime
+from orders.halting import resume_sending
+from orders.lifecycle import IN_FLIGHT, is_terminal
+from orders.models import Fill, Order, OrderChange
+from positions.models import Adjustment, Position
+from positions.rebuilding import compute_positions, differences
+from reconciliation.applying import apply_approved
+from reconciliation.approving import approve_fixes
+from reconciliation.errors import FixRefused
+from reconciliation.ignoring import stop_ignoring
+from reconciliation.kinds import Kind
+from reconciliation.models import Drift, Fix, Run
+from reconciliation.running import run_reconciliation
+from reconciliation.undoing import undo_fix
+from tests.reconciliation.steps import books
+from tests.soak.virtual import TIME
+from tests.soak.world import Finding, World
+
+#: A repair may uncover the next one, but not for ever.
+MOST_ROUNDS = 10
+MOST_TURNS = 120
+#: Kinds that stay open without a fix, and why that is honest.
+WITHOUT_FIX: dict[str, str] = {
+    Kind.NAKED_POSITION: "Record only: nobody asked for a stop at Alpaca; placing one is a person's decision.",
+}
+
+
+def expect(is_kept: object, promise: str) -> None:
+    if not is_kept:
+        raise Finding(promise)
+
+
+def heal(world: World) -> None:
+    """Nothing is wrong any more: faults are gone, locks released, clocks right, people decided, and time passed."""
+    world.process.calm()
+    world.process.unlock_database()
+    world.exchange.simulator.faults.remove()
+    world.exchange.act("config", hold_fills=False, partial_fills=False, fill_delay_ms=3)
+    TIME.skew = 0.0
+    for _ in range(12):
+        TIME.advance(60)
+    account = world.read_afresh()
+    if account.sending_halted:
+        resume_sending(account=account, actor="admin", reason="Over.", now=timezone.now())
+    for drift in Drift.objects.filter(state="ignored").roots():
+        stop_ignoring(drift=drift, actor="admin", now=timezone.now())
+
+
+def drain(world: World, random: Random) -> None:
+    """The worker has nothing left to do; what it has sent is known, one way or the other."""
+    quiet = 0
+    for _ in range(MOST_TURNS):
+        before = len(world.exchange.requests())
+        said = world.work(random, rounds=1, is_orderly=True)
+        expect(not said, f"With nothing wrong the worker's task fails: {said}")
+        TIME.advance(5)
+        waiting = _unsettled()
+        asked = {row["path"] for row in world.exchange.requests()[before:]} - _FIGURES
+        quiet = 0 if waiting or asked else quiet + 1
+        if quiet >= 4:
+            return
+    expect(not _unsettled(), f"Still not settled long after everything is well: {_unsettled()}")
+
+
+#: Asked for the pages' figures, whatever else happens.
+_FIGURES = {"/v2/account", "/v2/clock", "/v2/positions"}
+
+
+def _unsettled() -> list[str]:
+    orders = Order.objects.filter(submission_state__in=IN_FLIGHT).exclude(batch__state="halted")
+    changes = OrderChange.objects.filter(state__in=["recorded", "sending", "unconfirmed"])
+    runs = Run.objects.filter(state__in=["queued", "running"])
+    fixes = Fix.objects.filter(state__in=["approved", "applied"])
+    return [f"{each._meta.model_name} {each.pk} {each}" for rows in (orders, changes, runs, fixes) for each in rows]  # type: ignore[attr-defined]
+
+
+# --- Repair, and undoing it -----------------------------------------------------------------------------------
+
+
+def repair(world: World) -> list[Fix]:
+    """Approve everything until a run is in sync; return what was applied, in its order."""
+    applied: list[Fix] = []
+    run = _reconcile(world)
+    for _ in range(MOST_ROUNDS):
+        expect(run.state != Run.State.INCOMPLETE, f"With nothing wrong the read is incomplete: {run.incomplete_reason}")
+        fixes = list(Fix.objects.proposed())
+        if run.state == Run.State.IN_SYNC or not fixes:
+            break
+        _approve(fixes)
+        done = apply_approved(account=world.read_afresh(), actor="ops")
+        for fix in done.fixes:
+            if fix.state not in {Fix.State.VERIFIED, Fix.State.STALE, Fix.State.WITHDRAWN}:
+                expect(fix.outcome, f"Fix {fix.pk} {fix.title} is {fix.state} and does not say why.")
+                expect(False, f"Fix {fix.pk} {fix.title} is {fix.state}: {fix.outcome}")
+        applied += [fix for fix in done.fixes if fix.state == Fix.State.VERIFIED]
+        run = _reconcile(world)
+    left = list(Drift.objects.open().roots())
+    unexplained = [f"{d.kind} {d.symbol}: {d.sentence}" for d in left if d.kind not in WITHOUT_FIX]
+    expect(not unexplained, f"After approving everything there is still drift: {unexplained}")
+    expect(left or run.state == Run.State.IN_SYNC, f"No drift is left and yet the run is {run.state}.")
+    return applied
+
+
+def _reconcile(world: World) -> Run:
+    return run_reconciliation(account=world.read_afresh(), trigger=Run.Trigger.DEMAND, requested_by="soak")
+
+
+def _approve(fixes: list[Fix]) -> None:
+    for actor in ("ops", "ops2"):
+        waiting = [fix for fix in Fix.objects.filter(pk__in=[fix.pk for fix in fixes]) if fix.state == "proposed"]
+        if waiting:
+            approve_fixes(fixes=waiting, actor=actor, now=timezone.now(), override_reason="Agreed by telephone.")
+
+
+def undo_and_redo(world: World, applied: list[Fix], before: dict[str, Any]) -> None:
+    """Undo everything in reverse: the books are as they were; repair again: they are as they were repaired."""
+    for fix in reversed(applied):
+        try:
+            undo_fix(fix=fix, actor="ops", now=timezone.now())
+        except FixRefused as error:
+            raise Finding(f"Fix {fix.pk} {fix.title} cannot be undone: {error}") from error
+    after = books()
+    for name, rows in before.items():
+        expect(rows == after[name], f"Undoing everything does not restore {name}: {_first_change(rows, after[name])}")
+    repair(world)
+
+
+def _first_change(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> str:
+    if len(before) != len(after):
+        return f"{len(before)} rows became {len(after)}"
+    for old, new in zip(before, after, strict=True):
+        if old != new:
+            changed = {name: (old[name], new[name]) for name in old if old[name] != new[name]}
+            return f"{old.get('symbol', '')} {old.get('id', '')}: {changed}"
+    return "another order of the rows"
+
+
+# --- Promises -------------------------------------------------------------------------------------------------
+
+
+def check(world: World) -> None:
+    nothing_is_sent_twice(world)
+    fills_are_complete(world)
+    rebuilding_changes_nothing(world)
+    if not Drift.objects.open().exists():
+        positions_are_alpacas(world)
+        cash_adds_up(world)
+    second_look_changes_nothing(world)
+
+
+def nothing_is_sent_twice(world: World) -> None:
+    """One order for each line and purpose; and no POST of an order that Alpaca has already, as far as one could know."""
+    accepted = Counter(order.client_order_id for order in world.exchange.orders)
+    twice = [name for name, number in accepted.items() if number > 1]
+    expect(not twice, f"Accepted twice: {twice}")
+    lines = Counter(name.rsplit("-", 1)[0] for name in accepted if name.startswith("ts-"))
+    expect(max(lines.values(), default=0) <= 1, f"Two orders for one line: {lines.most_common(1)}")
+    made = {order.client_order_id: to_datetime(order.created_at) for order in world.exchange.orders}
+    posts: dict[str, int] = defaultdict(int)
+    late = {fault.kind for fault in world.exchange.simulator.faults.all()} & {"delay_accept"}
+    for request in world.exchange.requests():
+        if request["method"] == "POST" and request["path"] == "/v2/orders" and request["client_order_id"]:
+            posts[request["client_order_id"]] += request["status"] in {200, None, 504}
+    for name, number in posts.items():
+        expect(number <= 1 or name not in made or late or world.late_acceptance, f"Sent {number} times: {name}")
+
+
+def fills_are_complete(world: World) -> None:
+    """Each execution at Alpaca is in the ledger once; nothing else is."""
+    ours = defaultdict(Decimal)
+    for fill in Fill.objects.select_related("order"):
+        ours[fill.order.broker_order_id] += fill.qty
+    adopted = set(Order.objects.exclude(broker_order_id="").values_list("broker_order_id", flat=True))
+    for order in world.exchange.orders:
+        if order.filled_qty or order.id in adopted:
+            expect(
+                ours.get(order.id, Decimal(0)) == order.filled_qty,
+                f"{order.side} {order.symbol} {order.client_order_id}: Alpaca filled {order.filled_qty}, "
+                f"the ledger has {ours.get(order.id, 0)}",
+            )
+    known = {order.id for order in world.exchange.orders}
+    expect(not set(ours) - known, f"Fills of orders that Alpaca does not have: {set(ours) - known}")
+    wrong = [str(order) for order in Order.objects.filter(is_booked=True) if not is_terminal(order.status)]
+    expect(not wrong, f"Booked as ended though it is not: {wrong}")
+
+
+def rebuilding_changes_nothing(world: World) -> None:
+    account = world.account
+    computed = compute_positions(account, now=timezone.now())
+    found = differences(Position.objects.filter(account=account), computed)
+    expect(not found, f"Rebuilding from the fills gives other positions: {found}")
+
+
+def positions_are_alpacas(world: World) -> None:
+    ours = {row.symbol: row.qty for row in Position.objects.open().order_by("symbol")}
+    expect(ours == world.exchange.holdings(), f"We hold {ours}, Alpaca says {world.exchange.holdings()}")
+
+
+def cash_adds_up(world: World) -> None:
+    """What the account began with, what the ledger's fills paid, and what came and went without a fill."""
+    if Adjustment.objects.exclude(kind="split").exists():
+        return  # a correction stands for a trade whose price nobody knows
+    cash = Decimal(100_000)
+    for fill in Fill.objects.all():
+        cash -= fill.qty * fill.price * (1 if fill.side == "buy" else -1)
+    cash += sum((Decimal(row.get("net_amount", "0")) for row in world.exchange.activities(fills=False)), Decimal(0))
+    expect(cash == world.exchange.account.cash, f"The ledger makes {cash} of cash, Alpaca has {world.exchange.account.cash}")
+
+
+def second_look_changes_nothing(world: World) -> None:
+    before = books()
+    run = _reconcile(world)
+    expect(run.state != Run.State.INCOMPLETE, f"The second look is incomplete: {run.incomplete_reason}")
+    expect(books() == before, "A run that changes nothing changed the books.")
+    expect(not Fix.objects.proposed().exists(), f"A second look proposes more: {list(Fix.objects.proposed())}")
