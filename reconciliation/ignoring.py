@@ -1,12 +1,15 @@
 """Ignore a drift for a while, for a reason, by name: it stays listed as ignored and comes back by itself."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import transaction
 
 from audit import journal
+from broker.models import Account
+from reconciliation.difference import Explained
 from reconciliation.errors import ReconciliationError
-from reconciliation.kinds import KINDS, Kind
+from reconciliation.kinds import KINDS, Kind, Severity
 from reconciliation.models import Drift
 
 
@@ -61,3 +64,19 @@ def stop_ignoring(*, drift: Drift, actor: str, now: datetime) -> Drift:
             )
     drift.refresh_from_db()
     return drift
+
+
+def reopen_grown(*, account: Account, explained: Iterable[Explained]) -> None:
+    """What a person ignored was not critical then. Once something critical follows from it, it is open again."""
+    critical = {
+        item.cause_key or item.difference.key
+        for item in explained
+        if KINDS[item.difference.kind].severity == Severity.CRITICAL
+    }
+    mine = Drift.objects.filter(account=account, state=Drift.State.IGNORED, ignored_by_rule=None).roots()
+    for drift in mine.prefetch_related("consequences"):
+        known = {drift.severity, *(follower.severity for follower in drift.consequences.all())}
+        if drift.key in critical and Severity.CRITICAL not in known:
+            drift.state, drift.ignored_by, drift.ignored_reason = Drift.State.OPEN, "", ""
+            drift.ignored_until = None
+            drift.save(update_fields=["state", "ignored_by", "ignored_reason", "ignored_until"])

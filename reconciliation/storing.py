@@ -13,6 +13,7 @@ from reconciliation.approving import approve_by_policy
 from reconciliation.difference import Difference, Explained, Facts
 from reconciliation.dust_rule import hide_dust
 from reconciliation.flapping import Flaps, flaps_of, told
+from reconciliation.ignoring import reopen_grown
 from reconciliation.kinds import KINDS, Kind
 from reconciliation.models import Drift, Fix, IgnoreRule, Run
 from reconciliation.policies import RuleBook
@@ -166,6 +167,7 @@ def _propose(run: Run, proposal: Proposal, now: datetime) -> Fix:
 def _store_drifts(
     run: Run, explained: list[Explained], fixes: Mapping[str, Fix], scope: Scope, now: datetime
 ) -> list[Drift]:
+    reopen_grown(account=run.account, explained=explained)
     live = {
         drift.key: drift
         for drift in Drift.objects.filter(account=run.account, state__in=[Drift.State.OPEN, Drift.State.IGNORED])
@@ -283,9 +285,6 @@ def _evidence(item: Explained) -> dict[str, Any]:
     found, order = item.difference, item.difference.broker_order
     fills = {"fills": [dict(fill.raw) for fill in found.new_fills]}
     return {**fills, "order": dict(order.raw)} if order is not None else fills
-
-
-# --- Where reading must begin ------------------------------------------------------------------------------------
 
 
 def earliest_hold(account: Account) -> datetime | None:

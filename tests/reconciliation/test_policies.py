@@ -1,5 +1,6 @@
 """A policy gives the approval that a person would give, or asks for a second one. It never widens what a fix may do."""
 
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -8,12 +9,14 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from audit.models import AuditEntry
-from broker.models import Account
+from broker.models import Account, AccountSnapshot
+from broker.times import NEW_YORK, moment
 from orders.models import Fill, Order
 from reconciliation.applying import apply_approved
 from reconciliation.approving import approve_fixes
+from reconciliation.errors import NeedsOverride
 from reconciliation.models import BackfillPolicy, Drift, Fix, Run
-from reconciliation.policies import POLICY_ACTOR, automatic_fixes
+from reconciliation.policies import POLICY_ACTOR, automatic_fixes, why_barred
 from reconciliation.undoing import undo_fix
 from tests.reconciliation.steps import backfill_all, open_books, placed, reconcile, record_as
 from tests.simulation import SimAccount
@@ -167,3 +170,90 @@ def test_without_a_policy_one_person_is_enough(account: Account, sim: SimAccount
     record_as(account, sim, placed(sim, client_order_id="ts-2", symbol="NVDA"))
     reconcile(account)
     assert backfill_all(account).all_verified
+
+
+# --- When a policy applies ----------------------------------------------------------------------------------------
+
+NOON = datetime(2026, 3, 4, 12, 0, tzinfo=NEW_YORK)
+CLOSE = datetime(2026, 3, 4, 16, 0, tzinfo=NEW_YORK)
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "wall", "is_barred"),
+    [
+        (None, None, time(3, 0), False),
+        (time(9, 45), None, time(9, 44), True),
+        (time(9, 45), None, time(9, 45), False),
+        (None, time(15, 30), time(15, 30), True),
+        (None, time(15, 30), time(15, 29), False),
+        (time(18, 0), time(4, 0), time(12, 0), True),
+        (time(18, 0), time(4, 0), time(23, 0), False),
+        (time(18, 0), time(4, 0), time(3, 0), False),
+    ],
+)
+def test_window_is_of_new_york(begins: time | None, ends: time | None, wall: time, is_barred: bool) -> None:
+    policy = BackfillPolicy(mode=Mode.AUTOMATIC, window_from=begins, window_until=ends)
+    now = datetime.combine(NOON.date(), wall, tzinfo=NEW_YORK).astimezone(UTC)
+    assert bool(why_barred(policy, now=now, closes_at=None)) is is_barred
+
+
+@pytest.mark.parametrize(
+    ("minutes", "before_close", "is_barred"), [(10, 11, False), (10, 10, False), (10, 9, True), (0, 1, False)]
+)
+def test_last_minutes_before_the_close(minutes: int, before_close: int, is_barred: bool) -> None:
+    policy = BackfillPolicy(mode=Mode.AUTOMATIC, not_before_close_minutes=minutes)
+    now = CLOSE - timedelta(minutes=before_close)
+    assert bool(why_barred(policy, now=now, closes_at=CLOSE)) is is_barred
+    assert not why_barred(policy, now=now, closes_at=None)
+
+
+def test_clock_that_the_run_read_decides(account: Account, sim: SimAccount) -> None:
+    make_policy(account, Mode.AUTOMATIC, not_before_close_minutes=1440)
+    reconcile(account)  # the simulator is open and closes within a day, or at the next session's end
+    closes_at = moment(sim.api("GET", "/v2/clock")["next_close"])
+    assert closes_at - timezone.now() < timedelta(days=5)
+    expected = Fix.State.PROPOSED if closes_at - timezone.now() < timedelta(days=1) else Fix.State.APPROVED
+    assert Fix.objects.get().state == expected
+
+
+def test_person_in_a_barred_time_gives_a_reason(account: Account) -> None:
+    now = timezone.now()
+    wall = now.astimezone(NEW_YORK)
+    window = {"window_from": (wall + timedelta(hours=1)).time(), "window_until": (wall + timedelta(hours=2)).time()}
+    make_policy(account, Mode.PROPOSE, **window)
+    reconcile(account)
+    with pytest.raises(NeedsOverride, match="New York time only") as held:
+        approve_fixes(fixes=Fix.objects.proposed(), actor="ops", now=now)
+    assert held.value.typed == ""
+    assert len(approve_fixes(fixes=Fix.objects.proposed(), actor="ops", now=now, override_reason="must be now")) == 1
+    assert AuditEntry.objects.get(action="fix.approved").reason == "must be now"
+
+
+def test_person_shortly_before_the_close_gives_a_reason(account: Account) -> None:
+    now = timezone.now()
+    make_policy(account, Mode.PROPOSE, not_before_close_minutes=10)
+    reconcile(account)
+    money = dict.fromkeys(
+        ("equity", "last_equity", "cash", "buying_power", "long_market_value", "short_market_value"), Decimal(1)
+    )
+    AccountSnapshot.objects.create(
+        account=account, read_at=now, market_is_open=True, next_close=now + timedelta(minutes=5), **money
+    )
+    with pytest.raises(NeedsOverride, match="last 10 minutes before the close"):
+        approve("ops")
+    AccountSnapshot.objects.update(market_is_open=False)
+    assert approve("ops") == [1]
+
+
+def test_limit_counts_for_the_sum_of_what_one_run_proposed(account: Account, sim: SimAccount) -> None:
+    placed(sim, client_order_id="ts-2", symbol="NVDA")
+    reconcile(account)
+    dollars = list(Drift.objects.filter(kind="our_order_unlinked").values_list("dollars", flat=True))
+    assert len(dollars) == 2
+    make_policy(account, Mode.AUTOMATIC, max_dollars=str(sum(dollars) - 1))
+    for _ in range(3):  # later runs do not add what the first left
+        reconcile(account)
+        assert sorted(Fix.objects.values_list("state", flat=True)) == ["approved", "proposed"]
+    apply_approved(account=account, actor="system:worker")
+    reconcile(account)
+    assert sorted(Fix.objects.values_list("state", flat=True)) == ["proposed", "verified"]
