@@ -6,8 +6,9 @@ from decimal import Decimal
 from typing import Any
 
 from reconciliation.columns import columns
-from reconciliation.kinds import Severity
+from reconciliation.kinds import Kind, Severity
 from reconciliation.models import Drift, Fix
+from reconciliation.reasons import WITHOUT_FIX
 from ui.formatting import money, price, qty
 
 #: Gravest first.
@@ -202,6 +203,10 @@ def _written(operation: Mapping[str, Any]) -> str:
             return f"the end of a correction of {operation.get('qty')} {operation.get('symbol')}"
         case "take_out_fill":
             return "one fill less" if not operation.get("fills") else "one fill as Alpaca has it"
+        case "accept_terms":
+            return "the order's terms as Alpaca has them"
+        case "close_change":
+            return "the end of a change that Alpaca did not make"
         case _:
             return ""
 
@@ -226,6 +231,8 @@ def why_no_fix(drift: Drift) -> str:
         return "The read proves nothing, so nothing is proposed and nothing was changed. Reconcile again."
     if drift.kind == "unconfirmed_submit" and not drift.broker:
         return "Look-ups go on by themselves; the order is settled when they are certain."
+    if drift.kind in WITHOUT_FIX:
+        return WITHOUT_FIX[Kind(drift.kind)]
     if drift.group == "positions":
         return "Repair the orders and fills of this symbol first; what remains is shown then."
     if drift.broker and drift.group in {"identity", "order_state", "fills"}:

@@ -26,12 +26,16 @@ from reconciliation.evidence import (
 )
 from reconciliation.ledger_entries import entry_of
 from reconciliation.proposals import Proposal
+from reconciliation.terms import spell_terms
 
 START = datetime(2025, 11, 6, 13, 0, tzinfo=UTC)
 READ_AT = START + timedelta(days=1)
 SYMBOLS = ("ACGL", "NVDA", "QCOM")
 #: How much of an order our books have: all, or what one kind of drift leaves out.
-LAGS = ("recorded", "unrecorded", "unlinked", "status_behind", "fills_missing", "fill_invented", "fill_differs")
+LAGS = (
+    "recorded", "unrecorded", "unlinked", "status_behind", "fills_missing", "fill_invented", "fill_differs",
+    "terms_differ", "ended_too_soon", "fill_busted",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,8 +176,15 @@ def record_of(world: World, lags: dict[str, str], extra: dict[str, list[LedgerEn
             )  # fmt: skip
         elif lag == "status_behind":
             mine = replace(mine, status="new", filled_qty=Decimal(0), filled_avg_price=None)
+        elif lag == "terms_differ":
+            assert mine.terms is not None
+            mine = replace(mine, terms={**mine.terms, "limit_price": "3.5", "time_in_force": "gtc"})
+        elif lag == "ended_too_soon":
+            mine = replace(mine, status="canceled", filled_qty=Decimal(0), filled_avg_price=None)
+        elif lag == "fill_busted":
+            mine = replace(mine, filled_qty=mine.filled_qty + 2)
         orders.append(mine)
-        if lag in {"recorded", "fill_invented", "fill_differs"}:
+        if lag in {"recorded", "fill_invented", "fill_differs", "terms_differ", "fill_busted"}:
             fills.extend(_as_we_have_it(world, theirs, lag))
     return _record(orders, fills, extra)
 
@@ -182,6 +193,13 @@ def _as_we_have_it(world: World, theirs: BrokerOrder, lag: str) -> list[BrokerFi
     own = [fill for fill in world.fills if fill.broker_order_id == theirs.broker_order_id]
     if own and lag == "fill_differs":
         return [replace(own[0], qty=own[0].qty + 1), *own[1:]]
+    if lag == "fill_busted":
+        taken_back = BrokerFill(
+            activity_id=f"busted:{theirs.broker_order_id}", broker_order_id=theirs.broker_order_id,
+            symbol=theirs.symbol, side=theirs.side, qty=Decimal(2), price=Decimal(9), cum_qty=None, leaves_qty=None,
+            transaction_time=START + timedelta(hours=10), raw={},
+        )  # fmt: skip
+        return [*own, taken_back]
     if own and lag == "fill_invented":
         return [*own, replace(own[-1], activity_id=f"{own[-1].activity_id}-invented")]
     return own
@@ -192,6 +210,7 @@ def _mirror(pk: int, theirs: BrokerOrder) -> LocalOrder:
         pk=pk, client_order_id=theirs.client_order_id, broker_order_id=theirs.broker_order_id,
         submission_state="confirmed", status=theirs.status, symbol=theirs.symbol, side=theirs.side, qty=theirs.qty,
         filled_qty=theirs.filled_qty, filled_avg_price=theirs.filled_avg_price, replaced_by="", is_in_flight=False,
+        terms=spell_terms(theirs),
     )  # fmt: skip
 
 
@@ -244,13 +263,23 @@ def apply_all(record: LocalRecord, world: World, proposals: list[Proposal]) -> L
             if operation["op"] in {"import_order", "book_order"}:
                 theirs = to_order(operation["order"])
                 pk = operation["order_pk"] or next(numbers)
-                orders[pk] = _mirror(pk, theirs)
+                known = orders.get(pk)
+                # An update copies the state; the terms of a recorded order are another fix.
+                orders[pk] = replace(_mirror(pk, theirs), **({"terms": known.terms} if known else {}))
                 for raw in operation["fills"]:
                     fill = to_activity(raw)
                     assert isinstance(fill, BrokerFill)
                     fills[fill.activity_id] = fill
+            elif operation["op"] == "accept_terms":
+                mine = orders[operation["order_pk"]]
+                orders[mine.pk] = replace(mine, terms={**(mine.terms or {}), **operation["terms"]})
             elif operation["op"] == "take_out_fill":
                 del fills[operation["activity_id"]]
+                if "order" in operation:
+                    theirs = to_order(operation["order"])
+                    pk = next(pk for pk, mine in orders.items() if mine.broker_order_id == theirs.broker_order_id)
+                    told = _mirror(pk, theirs)
+                    orders[pk] = replace(told, terms=orders[pk].terms)
                 for raw in operation["fills"]:
                     fill = to_activity(raw)
                     assert isinstance(fill, BrokerFill)
