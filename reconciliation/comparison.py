@@ -13,10 +13,18 @@ from reconciliation.evidence_comparison import compare_evidence
 from reconciliation.fill_comparison import compare_fills
 from reconciliation.order_comparison import compare_orders
 from reconciliation.position_comparison import compare_closed_positions, compare_positions
+from reconciliation.protection_comparison import compare_protection
 
 Part = Callable[[LocalRecord, BrokerEvidence], Iterator[Difference]]
 #: Each compares one group of kinds.
-PARTS: tuple[Part, ...] = (compare_evidence, compare_orders, compare_fills, compare_positions, compare_closed_positions)
+PARTS: tuple[Part, ...] = (
+    compare_evidence,
+    compare_orders,
+    compare_fills,
+    compare_positions,
+    compare_closed_positions,
+    compare_protection,
+)
 
 
 def compare(record: LocalRecord, evidence: BrokerEvidence) -> list[Difference]:

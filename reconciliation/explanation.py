@@ -14,6 +14,7 @@ from reconciliation.difference import Difference, Explained
 from reconciliation.evidence import BrokerEvidence, LocalRecord
 from reconciliation.kinds import Kind
 from reconciliation.ledger_entries import entry_of
+from reconciliation.protection_explanation import protection_causes
 
 #: About one order, from the deepest cause to the mere symptom.
 ORDER_KINDS = (
@@ -61,6 +62,7 @@ def explain(differences: list[Difference], record: LocalRecord, evidence: Broker
             # The exit is among what is not recorded yet.
             roots = [other for other in others if other.new_fills and causes.get(other.key) is None]
             causes[difference.key] = max(roots, key=_weight).key if roots else None
+    causes |= protection_causes(differences, causes, record, evidence)
     return [Explained(difference=d, cause_key=causes.get(d.key)) for d in differences]
 
 

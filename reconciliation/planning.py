@@ -20,6 +20,8 @@ from reconciliation.guesses import guesses_to_take_back
 from reconciliation.kinds import Kind
 from reconciliation.order_planning import plan_busted_fill, plan_closed_without_exit, plan_refused_change, plan_terms
 from reconciliation.proposals import Operation, Proposal, fill_text, make_proposal, position_columns
+from reconciliation.protection_explanation import is_protection
+from reconciliation.protection_planning import PROTECTION_PLANNERS, broker_choices
 from reconciliation.wording import order_facts
 
 #: Kinds whose repair copies the order and its fills as Alpaca gives them.
@@ -73,6 +75,7 @@ PLANNERS: Mapping[Kind, Planner] = {
     Kind.FILL_BUSTED: plan_busted_fill,
     Kind.INFERRED_SUPERSEDED: plan_superseded,
     Kind.CLOSED_WITHOUT_EXIT: plan_closed_without_exit,
+    **PROTECTION_PLANNERS,
 }
 
 
@@ -83,11 +86,11 @@ def plan(explained: list[Explained], record: LocalRecord, evidence: BrokerEviden
     for item in explained:
         if item.cause_key is not None:
             followers[item.cause_key].append(item.difference)
-    blocked = {d.symbol for d in roots if d.kind not in ADJUSTS_POSITION | LEAVES_POSITION}
+    blocked = {d.symbol for d in roots if d.kind not in ADJUSTS_POSITION | LEAVES_POSITION and not is_protection(d)}
     guesses = _superseded(roots, followers, record, evidence)
     proposals = []
     for root in roots:
-        about = [root, *(d for d in followers[root.key] if d.broker_order is not None)]
+        about = [root, *(d for d in followers[root.key] if d.broker_order is not None and not is_protection(d))]
         if root.kind in COPIES_ORDER and root.broker_order is not None and _can_be_copied(root, about):
             proposals.append(_copy_order(root, about, guesses.pop(root.symbol, ()), record, evidence))
         elif (planner := PLANNERS.get(root.kind)) is not None:
@@ -99,7 +102,7 @@ def plan(explained: list[Explained], record: LocalRecord, evidence: BrokerEviden
             proposals.append(adjust_position(root, record, evidence))
         elif root.kind == Kind.PENDING_NEVER_FILLED:
             proposals.append(rebuild(root, record, evidence))
-    return proposals
+    return [*proposals, *broker_choices(roots, evidence)]
 
 
 def _can_be_copied(root: Difference, about: list[Difference]) -> bool:

@@ -16,6 +16,8 @@ from reconciliation.kinds import KINDS
 from reconciliation.ledger_entries import entry_of
 
 Operation = dict[str, Any]
+#: What an operation of a plan does at the broker. Every other one writes our database only.
+BROKER_OPERATIONS = frozenset({"cancel_order", "replace_order", "place_protection"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,10 @@ class Proposal:
     broker: Facts
     after: Facts
     fingerprint: str
+
+    @property
+    def acts_at_broker(self) -> bool:
+        return any(operation["op"] in BROKER_OPERATIONS for operation in self.operations)
 
 
 def moved(difference: Difference) -> Mapping[str, Any]:
@@ -60,15 +66,18 @@ def make_proposal(
     after: Facts,
     about: Iterable[Difference],
     is_guess: bool = False,
+    key_end: str = "",
 ) -> Proposal:
+    """`key_end` tells a second way to repair the same difference from the first."""
     written = [{k: v for k, v in operation.items() if k not in {"order", "fills"}} for operation in operations]
+    acts = any(operation["op"] in BROKER_OPERATIONS for operation in operations)
     text = json.dumps([action, written, [moved(difference) for difference in about]], sort_keys=True, default=str)
     return Proposal(
-        key=root.key,
+        key=root.key + key_end,
         action=action,
         symbol=root.symbol,
         title=title[:300],
-        is_safe_copy=KINDS[root.kind].is_safe_copy and not is_guess,
+        is_safe_copy=KINDS[root.kind].is_safe_copy and not is_guess and not acts,
         operations=tuple(operations),
         before=before,
         broker=broker,

@@ -6,10 +6,13 @@ broker does. A stop leg that waits for its entry guards nothing yet; one that wa
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from broker.numbers import exact_or_none
+from broker.times import NEW_YORK
 from orders.lifecycle import is_terminal
 from ui.formatting import price, qty
 
@@ -40,6 +43,7 @@ class Held:
     last: Decimal | None
     stop: Decimal | None
     target: Decimal | None
+    is_overnight: bool = False  # opened before today's session
 
     @property
     def is_long(self) -> bool:
@@ -89,16 +93,17 @@ def live_order(facts: Mapping[str, Any]) -> LiveOrder:
         order_type=facts["order_type"],
         status=facts["status"],
         leaves=max(size - Decimal(facts["filled_qty"] or 0), _ZERO),
-        stop_price=_number(facts["stop_price"]),
-        limit_price=_number(facts["limit_price"]),
+        stop_price=exact_or_none(facts["stop_price"]),
+        limit_price=exact_or_none(facts["limit_price"]),
         time_in_force=facts["time_in_force"],
         group_id=facts["group_id"],
         leg_ids=tuple(facts["leg_ids"]),
     )
 
 
-def _number(text: str | None) -> Decimal | None:
-    return None if text is None else Decimal(text)
+def was_opened_before(opened_at: datetime | None, now: datetime) -> bool:
+    """Whether a position comes from an earlier day in New York."""
+    return opened_at is not None and opened_at.astimezone(NEW_YORK).date() < now.astimezone(NEW_YORK).date()
 
 
 def unknown(reason: str) -> Protection:
@@ -108,7 +113,7 @@ def unknown(reason: str) -> Protection:
 def protection_of(held: Held, orders: Sequence[LiveOrder]) -> Protection:
     """Judge one position by the orders that were open in its symbol."""
     mine = [order for order in orders if order.symbol == held.symbol and not is_terminal(order.status)]
-    exits = [order for order in mine if order.side == held.exit_side and _is_live(order, mine)]
+    exits = [order for order in mine if order.side == held.exit_side and is_live(order, mine)]
     stops = tuple(order for order in exits if order.order_type in STOP_TYPES and order.leaves)
     targets = tuple(order for order in exits if order.order_type == "limit" and order.leaves)
     size = abs(held.qty)
@@ -126,18 +131,18 @@ def protection_of(held: Held, orders: Sequence[LiveOrder]) -> Protection:
     )
 
 
-def _is_live(order: LiveOrder, orders: Iterable[LiveOrder]) -> bool:
+def is_live(order: LiveOrder, orders: Iterable[LiveOrder]) -> bool:
     """A held leg is live beside a live order of its group on the same side, and nothing else proves that it is.
 
     While the entry of its group is open, or was cancelled, it guards shares that nobody has.
     """
     if order.status != "held":
         return order.status in LIVE
-    mates = [other for other in orders if other is not order and _are_mates(order, other)]
+    mates = [other for other in orders if other is not order and are_mates(order, other)]
     return any(mate.status in LIVE for mate in mates) and all(mate.side == order.side for mate in mates)
 
 
-def _are_mates(one: LiveOrder, other: LiveOrder) -> bool:
+def are_mates(one: LiveOrder, other: LiveOrder) -> bool:
     in_group = bool(one.group_id) and one.group_id == other.group_id
     return in_group or one.order_id in other.leg_ids or other.order_id in one.leg_ids
 
@@ -148,7 +153,7 @@ def _coverage(held: Held, covered: Decimal, stops: Sequence[LiveOrder]) -> Cover
     if covered < abs(held.qty):
         return Coverage.PARTLY
     too_much = sum((stop.leaves for stop in stops), _ZERO) > abs(held.qty)
-    if too_much or any(_is_off_plan(held, stop) for stop in stops):
+    if too_much or any(is_off_plan(held, stop) or is_wrong(held, stop) for stop in stops):
         return Coverage.WRONG
     return Coverage.COVERED
 
@@ -165,7 +170,23 @@ def _beyond(held: Held, stop: Decimal, last: Decimal) -> Decimal:
     return last - stop if held.is_long else stop - last
 
 
-def _is_off_plan(held: Held, stop: LiveOrder) -> bool:
+def is_beyond(held: Held, stop: Decimal) -> bool:
+    """True when the price has passed the stop already: it sells at once, or should have."""
+    return held.last is not None and _beyond(held, stop, held.last) <= 0
+
+
+def ends_too_soon(held: Held, stop: LiveOrder) -> bool:
+    """A day stop under a position that is held overnight; for a fraction of a share there is no other."""
+    return held.is_overnight and stop.time_in_force == "day" and stop.leaves == stop.leaves.to_integral_value()
+
+
+def is_wrong(held: Held, stop: LiveOrder) -> bool:
+    """Whatever its price: it ends with the day, or the price has passed it and it has not sold."""
+    passed = stop.stop_price is not None and is_beyond(held, stop.stop_price)
+    return passed or ends_too_soon(held, stop)
+
+
+def is_off_plan(held: Held, stop: LiveOrder) -> bool:
     """Without a plan or a level nobody can say that it is right. A trailing stop may be better: it is for that."""
     if held.stop is None or stop.stop_price is None:
         return True
@@ -198,7 +219,7 @@ def _notes(
 
 
 def _stop_notes(held: Held, stop: LiveOrder) -> Iterable[str]:
-    if held.stop is not None and stop.stop_price is not None and _is_off_plan(held, stop):
+    if held.stop is not None and stop.stop_price is not None and is_off_plan(held, stop):
         gap = _beyond(held, held.stop, stop.stop_price)
         word = "tighter" if gap > 0 else "looser"
         yield f"A stop is at {price(stop.stop_price)}: {price(abs(gap))} {word} than the plan of {price(held.stop)}."

@@ -25,6 +25,7 @@ from reconciliation.protection import (
     protection_of,
     totals_of,
     unknown,
+    was_opened_before,
 )
 from ui.formatting import price, qty
 from ui.tables import Column, Table
@@ -78,7 +79,7 @@ class ProtectionBoard:
 def protection_board(account: Account, now: datetime) -> ProtectionBoard:
     picture = _last_picture(account, now)
     is_old = picture is not None and picture.read_at < now - OLD_AFTER
-    rows = [*_own_rows(account, picture, is_old=is_old), *_unrecorded_rows(account, picture, is_old=is_old)]
+    rows = [*_own_rows(account, picture, now, is_old=is_old), *_unrecorded_rows(account, picture, is_old=is_old)]
     return ProtectionBoard(
         picture=picture,
         is_old=is_old,
@@ -140,7 +141,7 @@ def _failed_since(account: Account, picture: Picture | None) -> int | None:
 # --- The rows -------------------------------------------------------------------------------------------------
 
 
-def _own_rows(account: Account, picture: Picture | None, *, is_old: bool) -> Iterable[Row]:
+def _own_rows(account: Account, picture: Picture | None, now: datetime, *, is_old: bool) -> Iterable[Row]:
     for position in Position.objects.filter(account=account).open().order_by("symbol"):
         theirs = _qty(picture.theirs, position.symbol) if picture else None
         # What must be guarded is what the broker holds; our books only plan it.
@@ -148,7 +149,14 @@ def _own_rows(account: Account, picture: Picture | None, *, is_old: bool) -> Ite
         last = position.last_price
         if last is None and picture:
             last = _price(picture.theirs, position.symbol)
-        held = Held(symbol=position.symbol, qty=size, last=last, stop=position.stop_loss, target=position.target)
+        held = Held(
+            symbol=position.symbol,
+            qty=size,
+            last=last,
+            stop=position.stop_loss,
+            target=position.target,
+            is_overnight=was_opened_before(position.opened_at, now),
+        )
         judged = Judged(held=held, protection=_judge(held, position, picture, is_old=is_old))
         yield Row(judged=judged, position=position)
 
