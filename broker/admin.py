@@ -6,7 +6,9 @@ from django.contrib import admin
 from django.db import transaction
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 
 from audit import journal
 from broker.models import Account
@@ -32,6 +34,7 @@ class AccountAdmin(_AccountModelAdmin):
         "halted_at",
         "halted_by",
         "halted_reason",
+        "plan",
     )
     fieldsets = (
         (
@@ -51,6 +54,13 @@ class AccountAdmin(_AccountModelAdmin):
             },
         ),
         (
+            "Protection",
+            {
+                "fields": ("plan",),
+                "description": "What stop and target of a position are beyond figures in these books.",
+            },
+        ),
+        (
             "Bound to",
             {
                 "fields": ("broker_account_number", "broker_account_id", "bound_at"),
@@ -66,6 +76,14 @@ class AccountAdmin(_AccountModelAdmin):
             },
         ),
     )
+
+    @admin.display(description="Protection plan")
+    def plan(self, account: Account) -> str:
+        """Changed on a page of its own, which shows what it would do to the open positions."""
+        if account._state.adding:
+            return f"{account.get_protection_plan_display()}. It can be changed once the account is saved."
+        href = reverse("admin:positions_protection_plan", args=[account.pk])
+        return format_html('{} <a href="{}">Change the plan</a>', account.get_protection_plan_display(), href)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Account | None = None) -> Any:
         """Which money an account is of does not change: another kind of money is another account."""

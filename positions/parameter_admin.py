@@ -14,7 +14,7 @@ from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import path, reverse
 from django.utils import timezone
 
 from broker.models import Account
@@ -29,6 +29,7 @@ from positions.parameters import (
     preview_removal,
     remove_parameters,
 )
+from positions.plan_admin import URL_NAME, plan_view
 
 if TYPE_CHECKING:
     _Admin = admin.ModelAdmin[RiskParameters]
@@ -140,6 +141,11 @@ class RiskParametersAdmin(_Admin):
         ("Whose", {"fields": ("account", "symbol")}),
         ("How far from the entry", {"fields": ("stop_loss_pct", "target_pct")}),
     )
+
+    def get_urls(self) -> list[Any]:
+        """The account's plan lives beside its levels: it says what becomes of them."""
+        plan = path("plan/<int:account_id>/", self.admin_site.admin_view(plan_view), name=URL_NAME)
+        return [plan, *super().get_urls()]
 
     @admin.display(description="Symbol", ordering="symbol")
     def whose(self, row: RiskParameters) -> str:

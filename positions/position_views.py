@@ -6,6 +6,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.http import urlencode
 from django.views.decorators.http import require_GET
 
@@ -16,6 +17,7 @@ from positions.ledger_lines import LedgerLine, ledger_lines
 from positions.models import Position, RiskParameters
 from positions.position_page import history_of, recent_orders
 from positions.price_chart import TIMEFRAMES, price_chart, timeframe_of
+from positions.protecting import trouble_of
 from positions.what_if import WhatIf
 from positions.what_if_form import WhatIfForm, can_be_parameters
 from ui.htmx import render_page, wants_fragment
@@ -66,7 +68,8 @@ def _find(request: HttpRequest, position_id: int) -> Position:
 
 def _standing(position: Position) -> dict[str, Any]:
     drifts = position.account.drifts.filter(state="open", symbol=position.symbol)
-    return {"position": position, "drifts": drifts, "crossings": told_of(position)}
+    trouble = trouble_of(position, timezone.now())
+    return {"position": position, "drifts": drifts, "crossings": told_of(position), "trouble": trouble}
 
 
 def _chart(request: HttpRequest, position: Position, ledger: Sequence[LedgerLine]) -> dict[str, Any]:

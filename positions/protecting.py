@@ -55,21 +55,44 @@ def has_positions_to_protect(account: Account, now: datetime) -> bool:
 
 def decisions(account: Account, now: datetime) -> list[tuple[Position, Decision]]:
     """Say of every open position what is next by the plan of the account; nothing while sending is halted."""
-    if account.protection_plan != ProtectionPlan.OCO or account.sending_halted or not account.is_active:
+    if account.sending_halted or not account.is_active:
         return []
-    return _decide(account, list(Position.objects.open().filter(account=account)), now)
+    return planned_steps(account, now)
+
+
+def planned_steps(account: Account, now: datetime) -> list[tuple[Position, Decision]]:
+    """The same, as if sending were not halted: by the plan alone."""
+    if account.protection_plan != ProtectionPlan.OCO:
+        return []
+    return _decide(account, list(Position.objects.open().filter(account=account).order_by("symbol")), now)
+
+
+def live_generations(account: Account) -> set[int]:
+    """Return the ids of the positions that the plan placed exits for which are live, or on their way."""
+    placed = Order.objects.working().filter(
+        account=account, origin=Order.Origin.PROTECTION, client_order_id__startswith=_PREFIX
+    )
+    return {_origin(client_order_id)[0] for client_order_id in placed.values_list("client_order_id", flat=True)}
 
 
 def troubles(account: Account, now: datetime) -> list[tuple[Position, str]]:
     """Return the positions that the plan cannot protect by itself, each with a sentence."""
-    found = []
-    for position, decision in decisions(account, now):
-        if decision.step == Step.BLOCKED:
-            found.append((position, f"The exits of {position.symbol} are not at Alpaca: {decision.reason}."))
-        elif rest := abs(position.qty) - whole_shares(position.qty):
-            text = f"{plain(rest)} {position.symbol} has no exits at Alpaca, which takes whole shares only in an OCO."
-            found.append((position, text))
-    return found
+    return [(position, text) for position, found in planned_steps(account, now) if (text := _trouble(position, found))]
+
+
+def trouble_of(position: Position, now: datetime) -> str:
+    """Say why the plan cannot protect this position by itself; empty if it can, or has nothing to do with it."""
+    if position.account.protection_plan != ProtectionPlan.OCO or not position.is_open:
+        return ""
+    return _trouble(*_decide(position.account, [position], now)[0])
+
+
+def _trouble(position: Position, decision: Decision) -> str:
+    if decision.step == Step.BLOCKED:
+        return f"The exits of {position.symbol} are not at Alpaca: {decision.reason.rstrip('.')}."
+    if rest := abs(position.qty) - whole_shares(position.qty):
+        return f"{plain(rest)} {position.symbol} has no exits at Alpaca, which takes whole shares only in an OCO."
+    return ""
 
 
 # --- One step -------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """What on an account wants a look now, beside open drift: said in sentences, with the way there."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.urls import reverse
 
@@ -8,6 +9,7 @@ from broker.models import Account
 from orders.models import Order
 from positions.crossing import in_words, open_crossings
 from positions.models import Crossing
+from positions.protecting import troubles
 from reconciliation.models import Fix
 from tradingsite.standing import NEAREST, Held
 
@@ -21,10 +23,10 @@ class Concern:
     href: str
 
 
-def concerns(account: Account, held: Held) -> list[Concern]:
-    """What is wrong or at risk beside open drift, gravest first. Four queries."""
+def concerns(account: Account, held: Held, now: datetime) -> list[Concern]:
+    """What is wrong or at risk beside open drift, gravest first. A handful of queries, however much is held."""
     listed = reverse("positions:list")
-    found = _crossings(account, listed) + _beyond_stop(account, held, listed)
+    found = _crossings(account, listed) + _beyond_stop(account, held, listed) + _unprotected(account, now)
     if held.without_risk:
         text = _counted(held.without_risk, "open position has no stop: its risk is not known.",
                         "open positions have no stop: their risk is not known.")  # fmt: skip
@@ -53,6 +55,15 @@ def _crossings(account: Account, listed: str) -> list[Concern]:
     if len(crossings) > NEAREST:
         text = f"{len(crossings)} stops and targets were crossed with no order at Alpaca to act on it."
         found.append(Concern("bad", text, f"{listed}?status=open&sort=stop_distance"))
+    return found
+
+
+def _unprotected(account: Account, now: datetime) -> list[Concern]:
+    """What the account's plan cannot protect by itself."""
+    found = [Concern("bad", text, row.get_absolute_url()) for row, text in troubles(account, now)]
+    if len(found) > NEAREST:
+        text = f"{len(found)} positions have exits that could not be placed: the plan of the account leaves them."
+        found[NEAREST:] = [Concern("bad", text, reverse("protection"))]
     return found
 
 

@@ -40,7 +40,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "span": span,
         "spans": SPANS,
         "held": held,
-        "concerns": concerns(account, held),
+        "concerns": concerns(account, held, now),
         "drifts": told(causes[:SHOWN_DRIFTS]),
         "drift_count": len(causes),
         "drift_groups": drift_groups(causes),
