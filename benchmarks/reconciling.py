@@ -5,6 +5,7 @@ disturbs the other; the medians are compared. `--new external` leaves the ten ou
 """
 
 import argparse
+import logging
 import os
 import sys
 import tempfile
@@ -20,6 +21,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
 import django
 
 django.setup()
+logging.disable(logging.INFO)
 
 from django.conf import settings  # noqa: E402
 from django.core.management import call_command  # noqa: E402

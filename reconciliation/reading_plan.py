@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 
 from broker.models import Account
+from orders.alive import alive_at_broker
 from orders.lifecycle import SubmissionState
 from orders.models import Fill, Order
 from positions.models import Position
@@ -89,8 +90,8 @@ def _start(read_to: datetime | None, hold: datetime | None, rows: Rows | None, c
 
 def plan_reading(*, account: Account, window: Window) -> ReadingPlan:
     """Return what must be asked beyond the window: our orders that can change, and submits without an answer."""
-    mine = Order.objects.filter(account=account)
-    working = dict(mine.not_terminal_at_broker().values_list("broker_order_id", "filled_qty"))
+    mine = Order.objects.filter(account=account).order_by()
+    working = dict(mine.filter(pk__in=alive_at_broker(account)).values_list("broker_order_id", "filled_qty"))
     unsure = mine.filter(submission_state__in=[SubmissionState.SUBMITTING, SubmissionState.UNCONFIRMED])
     linked = mine.exclude(broker_order_id="")
     listed = linked.filter(submitted_at__isnull=False).exclude(status="held")
@@ -106,11 +107,11 @@ def plan_reading(*, account: Account, window: Window) -> ReadingPlan:
         orders_after=window.orders_after,
         activities_after=window.activities_after,
         working_order_ids=frozenset(working),
-        listed_order_ids=frozenset(listed.order_by().values_list("broker_order_id", flat=True)),
+        listed_order_ids=frozenset(listed.values_list("broker_order_id", flat=True)),
         booked_activity_ids=frozenset(activity_id for activity_id, _ in fills),
         held=dict(Position.objects.filter(account=account).open().order_by().values_list("symbol", "qty")),
-        known_order_ids=frozenset(known.order_by().values_list("broker_order_id", flat=True))
+        known_order_ids=frozenset(known.values_list("broker_order_id", flat=True))
         | {broker_order_id for _, broker_order_id in fills},
         filled_qtys=working,
-        unconfirmed_client_order_ids=tuple(unsure.values_list("client_order_id", flat=True).order_by("pk")),
+        unconfirmed_client_order_ids=tuple(name for _, name in sorted(unsure.values_list("pk", "client_order_id"))),
     )

@@ -7,6 +7,8 @@ from typing import TypeVar
 from django.db.models.fields.json import KeyTextTransform
 
 from broker.models import Account, StreamState
+from broker.types import BrokerPosition
+from orders.alive import working
 from orders.changing import symbols_under_way
 from orders.lifecycle import IN_FLIGHT, SubmissionState, is_terminal
 from orders.models import Batch, Fill, Order, OrderChange
@@ -25,6 +27,7 @@ from reconciliation.evidence import (
     StreamFacts,
 )
 from reconciliation.order_comparison import group_of
+from reconciliation.position_comparison import averages_agree
 from reconciliation.terms import spell_terms
 
 #: SQLite takes at most 32,766 values in one statement; PostgreSQL plans long lists badly.
@@ -40,8 +43,8 @@ def load_record(*, account: Account, evidence: BrokerEvidence) -> LocalRecord:
     fills = _load_fills(account, evidence, by_pk)
     stored = list(Position.objects.filter(account=account).not_closed())
     closed = _closed_without_exit(account)
-    symbols = _symbols(evidence, orders, stored) | {position.symbol for position in closed}
-    symbols |= {fill.symbol for activity_id, fill in fills.items() if activity_id not in evidence.fills}
+    symbols = _symbols(evidence, orders, stored) | _symbols_of_fills(evidence, fills)
+    symbols |= {position.symbol for position in closed}
     return LocalRecord(
         orders=tuple(_local_order(order) for order in orders),
         fills=fills,
@@ -133,7 +136,7 @@ def _symbols(evidence: BrokerEvidence, orders: list[Order], stored: list[Positio
         if symbol not in held
         or symbol not in evidence.positions
         or held[symbol].qty != evidence.positions[symbol].qty
-        or held[symbol].avg_entry_price != evidence.positions[symbol].avg_entry_price
+        or not _averages_agree(held[symbol], evidence.positions[symbol])
     }
     recorded = {order.broker_order_id: order for order in orders if order.broker_order_id}
     touched = {
@@ -143,22 +146,46 @@ def _symbols(evidence: BrokerEvidence, orders: list[Order], stored: list[Positio
         or recorded[theirs.broker_order_id].status != theirs.status
         or recorded[theirs.broker_order_id].filled_qty != theirs.filled_qty
     }
-    return disagree | touched | {fill.symbol for fill in evidence.fills.values()}
+    return disagree | touched
+
+
+def _averages_agree(held: Position, theirs: BrokerPosition) -> bool:
+    return held.avg_entry_price is not None and averages_agree(held.avg_entry_price, theirs)
+
+
+def _symbols_of_fills(evidence: BrokerEvidence, ours: dict[str, LocalFill]) -> set[str]:
+    """Symbols with a fill that only one side has, or each side another way: a ledger is as long as its history."""
+    start = evidence.activities_after
+    theirs = evidence.fills
+    only_ours = {
+        fill.symbol
+        for activity_id, fill in ours.items()
+        if activity_id not in theirs and (start is None or fill.transaction_time > start)
+    }
+    differ = {
+        fill.symbol
+        for activity_id, fill in theirs.items()
+        if (mine := ours.get(activity_id)) is None
+        or (mine.broker_order_id, mine.side, mine.qty, mine.price)
+        != (fill.broker_order_id, fill.side, fill.qty, fill.price)
+    }
+    return only_ours | differ
 
 
 def _load_orders(account: Account, evidence: BrokerEvidence) -> list[Order]:
     found: dict[int, Order] = {}
     mine = Order.objects.filter(account=account).select_related("batch").defer("raw")
-    mine = mine.annotate(group_id=KeyTextTransform("group_id", "raw"))
-    client_order_ids = [order.client_order_id for order in evidence.orders.values()]
+    mine = mine.annotate(group_id=KeyTextTransform("group_id", "raw")).order_by()
     broker_order_ids = list(evidence.orders)
     for order_id in {fill.broker_order_id for fill in evidence.fills.values()} - set(broker_order_ids):
         broker_order_ids.append(order_id)
     for chunk in _chunks(broker_order_ids):
         found.update((order.pk, order) for order in mine.filter(broker_order_id__in=chunk))
-    for chunk in _chunks(client_order_ids):
+    linked = {order.broker_order_id for order in found.values()}
+    for chunk in _chunks([o.client_order_id for key, o in evidence.orders.items() if key not in linked]):
         found.update((order.pk, order) for order in mine.filter(client_order_id__in=chunk))
-    found.update((order.pk, order) for order in mine.working())
+    for pks in _chunks([pk for pk in working(account) if pk not in found]):
+        found.update((order.pk, order) for order in mine.filter(pk__in=pks))
     for chunk in _chunks([order.replaces for order in evidence.orders.values() if order.replaces]):
         found.update((order.pk, order) for order in mine.filter(broker_order_id__in=chunk))
     known = {order.broker_order_id for order in found.values()}
@@ -171,18 +198,18 @@ def _load_orders(account: Account, evidence: BrokerEvidence) -> list[Order]:
 
 
 def _load_fills(account: Account, evidence: BrokerEvidence, by_pk: dict[int, Order]) -> dict[str, LocalFill]:
-    mine = Fill.objects.filter(account=account).select_related("order").defer("raw", "order__raw")
+    mine = Fill.objects.filter(account=account).select_related("order").defer("raw", "order__raw").order_by()
     found: dict[str, Fill] = {}
-    for chunk in _chunks(list(evidence.fills)):
+    start = evidence.activities_after
+    window = mine if start is None else mine.filter(transaction_time__gt=start)
+    found.update((fill.activity_id, fill) for fill in window)
+    for chunk in _chunks([activity_id for activity_id in evidence.fills if activity_id not in found]):
         found.update((fill.activity_id, fill) for fill in mine.filter(activity_id__in=chunk))
-    seen = [pk for pk, order in by_pk.items() if order.broker_order_id in evidence.orders]
-    for pks in _chunks(seen):
-        found.update((fill.activity_id, fill) for fill in mine.filter(order_id__in=pks))
-    if evidence.activities_after is None:
-        found.update((fill.activity_id, fill) for fill in mine)
-    else:
-        window = mine.filter(transaction_time__gt=evidence.activities_after)
-        found.update((fill.activity_id, fill) for fill in window)
+    if start is not None:
+        seen = [pk for pk, order in by_pk.items() if order.broker_order_id in evidence.orders]
+        for pks in _chunks(seen):
+            earlier = mine.filter(order_id__in=pks, transaction_time__lte=start)
+            found.update((fill.activity_id, fill) for fill in earlier)
     return {activity_id: _local_fill(fill) for activity_id, fill in found.items()}
 
 

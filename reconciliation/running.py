@@ -229,6 +229,7 @@ def _finish_complete(run: Run, judgement: Judgement, *, calls: int) -> None:
     now, clock = timezone.now(), judgement.evidence.clock
     proposals = plan(judgement.explained, judgement.record, judgement.evidence)
     picture = snapshot_of(judgement.evidence, judgement.record)  # before the write lock is taken: it may be large
+    _keep_lease(run.account)  # very many differences take their time to plan
     with transaction.atomic():
         drifts = store_findings(
             run=run,
