@@ -26,14 +26,13 @@ from broker import mapping
 from broker.accounts import credentials, stream_url
 from broker.errors import BrokerError, BrokerNotConfigured, BrokerUnauthorized, BrokerUnavailable, UnreadableAnswer
 from broker.models import Account
+from broker.stream_watch import Silent, Watch
 from broker.types import BrokerOrder
 
 log = logging.getLogger(__name__)
 
 TRADE_UPDATES = "trade_updates"
 OPEN_WITHIN = 10.0
-PING_EVERY, PONG_WITHIN = 5.0, 10.0
-ASK_AFTER, ANSWER_WITHIN = 8.0, 5.0
 #: A connection that lived this long was a good one: the next one is tried at once.
 _GOOD_AFTER = 10.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 30.0
@@ -77,10 +76,6 @@ class Unreadable:
 
 
 Heard = Opened | Closed | Update | Unreadable
-
-
-class Silent(Exception):
-    """The connection is there, but cannot be relied on."""
 
 
 def open_stream(account: Account, hear: Callable[[Heard], None]) -> "TradeUpdates":
@@ -159,7 +154,7 @@ class TradeUpdates(threading.Thread):
         self._was_authorized = True
         self.heard_at = timezone.now()
         self._hear(Opened(self.heard_at))
-        watch = _Watch(socket)
+        watch = Watch(socket)
         while not self._stopping.is_set():
             try:
                 frame = socket.recv(timeout=_STEP)
@@ -173,7 +168,7 @@ class TradeUpdates(threading.Thread):
                 raise Silent(self._complaint)
             if watch.heard_pong():
                 self.heard_at = timezone.now()
-            self._question(watch)
+            self._question(socket, watch)
 
     def _shake_hands(self, socket: ClientConnection) -> None:
         _send(socket, {"action": "authenticate", "data": {"key_id": self._key, "secret_key": self._secret}})
@@ -184,7 +179,7 @@ class TradeUpdates(threading.Thread):
         if TRADE_UPDATES not in (_await(socket, "listening").get("streams") or []):
             raise BrokerUnavailable("Alpaca's stream did not confirm that it will tell of trade updates.")
 
-    def _take(self, frame: str | bytes, watch: "_Watch") -> None:
+    def _take(self, frame: str | bytes, watch: Watch) -> None:
         now = timezone.now()
         try:
             for message in _messages(frame):
@@ -201,12 +196,13 @@ class TradeUpdates(threading.Thread):
         except UnreadableAnswer as error:
             self._hear(Unreadable(now, str(error)))
 
-    def _question(self, watch: "_Watch") -> None:
+    def _question(self, socket: ClientConnection, watch: Watch) -> None:
         """Ask a silent server for a sign along the way that updates take: pongs come another way."""
         if self._answers is False or not watch.must_ask():
             return
         if not watch.has_asked:
-            watch.ask()
+            watch.asked()
+            _send(socket, _LISTEN)
         elif watch.waited_too_long():
             self._unanswered += 1
             if self._answers is None and self._unanswered > 1:
@@ -214,55 +210,6 @@ class TradeUpdates(threading.Thread):
                 log.warning("this server does not answer a second listen: its silence is not questioned any more")
             else:
                 raise Silent(f"No frame came for {watch.quiet_for():.0f} s, not even an answer to a question.")
-
-
-class _Watch:
-    """How long one connection has been silent, in monotonic seconds."""
-
-    def __init__(self, socket: ClientConnection) -> None:
-        self._socket = socket
-        self._frame_at = time.monotonic()
-        self._asked_at: float | None = None
-        self._pinged_at = 0.0
-        self._pong: threading.Event | None = None
-
-    def heard_frame(self) -> None:
-        self._frame_at = time.monotonic()
-        self._asked_at = None
-
-    def heard_answer(self) -> None:
-        self._asked_at = None
-
-    def heard_pong(self) -> bool:
-        """Ping when it is time to; True if a pong came since the last look."""
-        now = time.monotonic()
-        if self._pong is None:
-            if now - self._pinged_at >= PING_EVERY:
-                self._pong, self._pinged_at = self._socket.ping(), now
-            return False
-        if self._pong.is_set():
-            self._pong = None
-            return True
-        if now - self._pinged_at > PONG_WITHIN:
-            raise Silent(f"No pong came within {PONG_WITHIN:.0f} s.")
-        return False
-
-    @property
-    def has_asked(self) -> bool:
-        return self._asked_at is not None
-
-    def must_ask(self) -> bool:
-        return self.quiet_for() > ASK_AFTER
-
-    def quiet_for(self) -> float:
-        return time.monotonic() - self._frame_at
-
-    def ask(self) -> None:
-        self._asked_at = time.monotonic()
-        _send(self._socket, _LISTEN)
-
-    def waited_too_long(self) -> bool:
-        return self._asked_at is not None and time.monotonic() - self._asked_at > ANSWER_WITHIN
 
 
 _LISTEN = {"action": "listen", "data": {"streams": [TRADE_UPDATES]}}

@@ -86,8 +86,8 @@ def test_what_was_missed_while_the_socket_was_closed_is_read(sim, sim_account):
 
 @pytest.mark.usefixtures("rare_sweeps")
 def test_a_socket_that_is_open_and_silent_is_given_up(sim, sim_account, monkeypatch):
-    monkeypatch.setattr("broker.stream.ASK_AFTER", 0.5)
-    monkeypatch.setattr("broker.stream.ANSWER_WITHIN", 0.5)
+    monkeypatch.setattr("broker.stream_watch.ASK_AFTER", 0.5)
+    monkeypatch.setattr("broker.stream_watch.ANSWER_WITHIN", 0.5)
     order = place(sim, sim_account)
     with following(sim_account):
         before = wait_live(sim_account)
