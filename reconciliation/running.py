@@ -18,6 +18,8 @@ from broker.models import Account
 from broker.types import BrokerAccount
 from reconciliation.bad_evidence import store_evidence_drift
 from reconciliation.binding import check_account
+from reconciliation.cash_comparison import unjudged_cash
+from reconciliation.cash_record import open_cash_books
 from reconciliation.comparison import compare, older_than_booked
 from reconciliation.difference import Explained
 from reconciliation.errors import AccountReset, IncompleteRead, RunInProgress, WrongAccount
@@ -34,6 +36,7 @@ from reconciliation.progress import ProgressNote
 from reconciliation.reading import Reader
 from reconciliation.reading_plan import plan_reading, window_of
 from reconciliation.recorded import load_record
+from reconciliation.second_look import look_again
 from reconciliation.snapshots import keep_snapshot
 from reconciliation.storing import Scope, earliest_hold, reopen_expired, store_findings
 from reconciliation.stream_gap import close_gap, note_gap
@@ -42,6 +45,8 @@ from work import leases
 logger = logging.getLogger(__name__)
 
 LEASE_SECONDS = 60.0
+#: What has its explanation perhaps before the window.
+RIDDLES = POSITION_KINDS | {Kind.FILL_SUM_MISMATCH, Kind.CLOSED_WITHOUT_EXIT}
 #: Two readings must agree before anything is judged; after this many the account is simply too busy.
 MOST_READINGS = 4
 
@@ -180,6 +185,7 @@ def _look(run: Run, gateway: Gateway, cursor: ReadingCursor, note: ProgressNote)
         )
     if contradiction := impossible_flat(record, evidence):
         raise IncompleteRead(contradiction)
+    evidence = look_again(gateway, record, evidence)
     explained = explain(compare(record, evidence), record, evidence)
     return Judgement(evidence, record, explained, (cursor.orders_read_to, cursor.activities_read_to))
 
@@ -191,10 +197,8 @@ def _check_bound(account: Account, gateway: Gateway, found: BrokerAccount) -> No
 
 
 def _is_new_riddle(run: Run, judgement: Judgement) -> bool:
-    """A position that differs, that nothing in the window explains, and that no earlier run has shown."""
-    roots = {
-        e.difference.key for e in judgement.explained if e.cause_key is None and e.difference.kind in POSITION_KINDS
-    }
+    """A difference that nothing in the window explains, and that no earlier run has shown."""
+    roots = {e.difference.key for e in judgement.explained if e.cause_key is None and e.difference.kind in RIDDLES}
     if run.is_full or not roots:
         return False
     known = Drift.objects.filter(account=run.account, key__in=roots, state__in=[Drift.State.OPEN, Drift.State.IGNORED])
@@ -242,6 +246,8 @@ def _finish_complete(run: Run, judgement: Judgement, *, calls: int) -> None:
         is_open = any(drift.state == Drift.State.OPEN for drift in drifts)
         if not is_open:
             _refuse_if_moving(judgement)
+        if not drifts:
+            open_cash_books(account=run.account, record=judgement.record, evidence=judgement.evidence, now=now)
         run.state = Run.State.DRIFT if is_open else Run.State.IN_SYNC
         run.completeness = {**judgement.evidence.counts, **run.completeness}
         _save_end(run, now, calls)
@@ -256,7 +262,9 @@ def _scope_of(judgement: Judgement) -> Scope:
     starts = [start for start in (evidence.orders_after, evidence.activities_after) if start is not None]
     return Scope(
         since=max(starts, default=None),
-        unjudged=frozenset(f"{kind}:{symbol}" for kind in POSITION_KINDS for symbol in moving),
+        moving=moving,
+        unjudged=frozenset(f"{kind}:{symbol}" for kind in POSITION_KINDS for symbol in moving)
+        | unjudged_cash(judgement.record, evidence),
     )
 
 

@@ -1,5 +1,6 @@
 """Fills that were taken back, corrected, guessed, or do not add up, and positions that do not say how they ended."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +11,7 @@ from broker.models import Account
 from orders.models import Fill, Order
 from positions.models import Adjustment, Position
 from positions.rebuilding import rebuild_positions
-from reconciliation.models import Drift, Fix, IgnoreRule, Run
+from reconciliation.models import Drift, Fix, IgnoreRule, ReadingCursor, Run
 from reconciliation.undoing import undo_fix
 from tests.factories import make_adjustment
 from tests.reconciliation.steps import backfill_all, books, kinds, open_books, open_roots, placed, reconcile, record_as
@@ -138,6 +139,28 @@ def test_fills_that_alpaca_has_not_listed_yet_do_not_add_up(account: Account, si
     assert (root.local["fills_sum"], root.broker["fills_sum"]) == ("0", "10")
     assert not Fix.objects.exists()
     sim.clear_faults()
+    assert shown(account) == {"missing_fill": ["position_broker_only"]}
+    repair(account)
+
+
+def test_fill_that_only_the_list_leaves_out_is_not_called_missing(account: Account, sim: SimAccount) -> None:
+    """Before the fill is called a phantom its order is asked for by id: there it is, so the list was cut."""
+    record_as(account, sim, placed(sim, client_order_id="ts-1-1-a"))
+    sim.fault("empty_list", "GET", "/v2/account/activities$", times=None)
+    run = reconcile(account)
+    assert (run.state, "the list was incomplete" in run.incomplete_reason) == (Run.State.INCOMPLETE, True)
+    assert not Fix.objects.exists()
+    sim.clear_faults()
+    assert reconcile(account).state == Run.State.IN_SYNC
+
+
+def test_fill_from_before_the_window_is_found_by_its_order(account: Account, sim: SimAccount) -> None:
+    """A live order from long ago: its first fill lies before the window, and only its own list shows it."""
+    raw = placed(sim, client_order_id="ts-1-1-a", type="limit", limit_price="90", wait="new")
+    sim.act("fill", order_id=raw["id"], qty="4", price="90")
+    record_as(account, sim, sim.order("ts-1-1-a"), with_fills=False)
+    later = timezone.now() + timedelta(hours=1)
+    ReadingCursor.objects.update(orders_read_to=later, activities_read_to=later)
     assert shown(account) == {"missing_fill": ["position_broker_only"]}
     repair(account)
 
