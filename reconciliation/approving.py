@@ -7,10 +7,14 @@ from django.db import transaction
 
 from audit import journal
 from broker.models import Account
+from reconciliation.broker_permission import refuse_without_permission
 from reconciliation.errors import FixRefused, NeedsOverride
 from reconciliation.models import BackfillPolicy, Fix
 from reconciliation.policies import POLICY_ACTOR, PolicyBook, automatic_fixes, session_end
 from reconciliation.wipe_out import approved_together_with, touches_open_position, wipe_out
+
+#: Actions that book what nothing explains: the person's reason is part of what is booked.
+NEEDS_REASON = frozenset({"book_cash_correction"})
 
 
 def approve_fixes(
@@ -26,10 +30,12 @@ def approve_fixes(
     `fingerprints` are those of the pictures that the person saw, by fix id. A second approval of the same fix,
     by anyone, changes nothing and is not an error. Where a policy asks for two people the first one's approval is
     a request: `fix.requested_by` then says whose, and only another person's approves it.
-    Raises FixRefused for a fix that is void or was re-made, and NeedsOverride where the wipe-out guard or a barred
-    time holds it back and no `override_reason` is given. Then nothing was approved.
+    Raises FixRefused for a fix that is void or was re-made, or that acts at Alpaca while the actor may not; and
+    NeedsOverride where the wipe-out guard or a barred time holds it back and no `override_reason` is given. Then
+    nothing was approved.
     """
     fixes = list(fixes)
+    refuse_without_permission(fixes, actor)
     for fix in fixes:
         _refuse_unfit(fix, fingerprints)
     reason = " ".join(override_reason.split())[:300]
@@ -56,7 +62,7 @@ def approve_by_policy(*, account: Account, now: datetime, closes_at: datetime | 
     """Approve what the account's policies let through. The worker applies it, as after a person's approval."""
     policies = BackfillPolicy.objects.filter(account=account)
     fixes = automatic_fixes(account, policies, now=now, closes_at=closes_at)
-    return [fix for fix in fixes if _decide(fix, POLICY_ACTOR, now, needs_two=False)]
+    return [fix for fix in fixes if not fix.acts_at_broker and _decide(fix, POLICY_ACTOR, now, needs_two=False)]
 
 
 def let_lapse(*, fixes: Collection[Fix], sentence: str, now: datetime) -> int:
@@ -95,10 +101,12 @@ def _held_back(account: Account, fixes: list[Fix], book: PolicyBook, now: dateti
     touching = {fix.pk for fix in fixes if touches_open_position(fix)} if danger else set()
     sentences = [danger.sentence] if danger and touching else []
     sentences += dict.fromkeys(barred.values())
+    unexplained = {fix.pk for fix in fixes if fix.action in NEEDS_REASON}
+    sentences += ["Nothing explains this money: say what it is."] if unexplained else []
     if sentences and not reason:
         typed = str(danger.count) if danger and touching else ""
         raise NeedsOverride(" ".join(sentences), typed=typed)
-    return touching | set(barred)
+    return touching | set(barred) | unexplained
 
 
 def _decide(fix: Fix, actor: str, now: datetime, *, needs_two: bool, override: str = "") -> bool:

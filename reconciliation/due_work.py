@@ -7,6 +7,7 @@ from django.db import transaction
 
 from broker.models import Account, AccountSnapshot
 from orders.models import Batch
+from reconciliation.broker_actions import awaits_broker
 from reconciliation.models import Fix, Run
 from reconciliation.refreshing import refresh_lease
 from reconciliation.refreshing_charts import charts_are_due
@@ -16,6 +17,8 @@ from work.queue import enqueue_once
 
 #: After an incomplete read the approved fixes wait this long before they are tried again.
 RETRY_AFTER_INCOMPLETE = timedelta(seconds=30)
+#: After a run that could not judge what a fix did at Alpaca, the next one waits this long.
+LOOK_AGAIN_AFTER = timedelta(seconds=10)
 #: How old the account's figures on the pages may become while a worker runs.
 REFRESH_EVERY = timedelta(seconds=15)
 
@@ -58,9 +61,14 @@ def _queue_for(account: Account, now: datetime) -> int:
 
 
 def _has_fixes_to_apply(account: Account, now: datetime) -> bool:
-    if not Fix.objects.filter(account=account, state__in=[Fix.State.APPROVED, Fix.State.APPLIED]).exists():
+    live = Fix.objects.filter(account=account, state__in=[Fix.State.APPROVED, Fix.State.APPLIED])
+    fixes = [fix for fix in live if not (fix.state == Fix.State.APPLIED and awaits_broker(fix))]
+    if not fixes:
         return False
-    failed = Run.objects.filter(
-        account=account, state=Run.State.INCOMPLETE, finished_at__gt=now - RETRY_AFTER_INCOMPLETE
-    )
-    return not failed.exists()
+    ended = Run.objects.filter(account=account)
+    if ended.filter(state=Run.State.INCOMPLETE, finished_at__gt=now - RETRY_AFTER_INCOMPLETE).exists():
+        return False
+    if any(not fix.acts_at_broker or fix.state == Fix.State.APPROVED for fix in fixes):
+        return True
+    # Alpaca has done it, and a run could not judge yet.
+    return not ended.filter(finished_at__gt=now - LOOK_AGAIN_AFTER).exists()

@@ -136,14 +136,19 @@ def _unguarded(guard: Guard, judged: Protection, *, has_plan: bool) -> Iterator[
             f"{open_qty} {guard.symbol} have no live stop."
         )
         yield _about_order(Kind.PARTIAL_BRACKET, guard, bracket, judged.open_qty, said)
-    elif judged.coverage == Coverage.PARTLY:
+    elif judged.coverage == Coverage.PARTLY and (has_plan or any(_was_placed(guard, stop) for stop in judged.stops)):
         said = f"Live stops guard {plain(judged.covered_qty)} of {size} {guard.symbol}; {open_qty} have none."
         yield _about_symbol(Kind.STOP_QTY, guard, judged, judged.open_qty, said)
-    elif has_plan:
+    elif has_plan and judged.coverage == Coverage.NAKED:
         planned = guard.held.stop if guard.held else None
         plan = f"The plan is a stop at {plain(planned)}." if planned is not None else "No stop is planned."
         said = f"{size} {guard.symbol} are held and no live stop guards them. {plan}"
         yield _about_symbol(Kind.NAKED_POSITION, guard, judged, judged.open_qty, said)
+
+
+def _was_placed(guard: Guard, stop: LiveOrder) -> bool:
+    """By itself, to guard what was held; not with an entry, whose own shares it guards."""
+    return guard.order(stop.order_id).order_class not in _WITH_ENTRY
 
 
 def _partly_filled_bracket(guard: Guard) -> BrokerOrder | None:
@@ -177,7 +182,7 @@ def _stop(guard: Guard, stop: LiveOrder, *, has_plan: bool) -> Iterator[Differen
         else:
             said = f"{name} lies beyond the market and has not sold."
         yield _about_order(Kind.WRONG_STOP, guard, order, stop.leaves, said)
-    elif not has_plan and order.order_class in _WITH_ENTRY:
+    elif not has_plan and not _was_placed(guard, stop):
         return
     elif held.stop is not None and stop.stop_price is not None and is_off_plan(held, stop):
         said = f"{name} is live; the plan says {plain(held.stop)}."

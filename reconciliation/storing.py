@@ -35,9 +35,10 @@ class Scope:
 
     since: datetime | None = None  # orders and fills after it were read; None: all
     unjudged: frozenset[str] = frozenset()  # keys of differences that an order on its way leaves open
+    moving: frozenset[str] = frozenset()  # symbols with an order on its way: their protection is not judged
 
     def covers(self, drift: Drift) -> bool:
-        if drift.key in self.unjudged:
+        if drift.key in self.unjudged or (drift.group == "protection" and drift.symbol in self.moving):
             return False
         return self.since is None or drift.holds_cursor_at is None or drift.holds_cursor_at > self.since
 
@@ -77,6 +78,9 @@ def _store_fixes(run: Run, proposals: list[Proposal], shown: set[str], scope: Sc
     kept: dict[str, Fix] = {}
     for proposal in proposals:
         fix = live.get(proposal.key)
+        if fix is not None and _is_under_way(fix, scope):
+            kept[proposal.key] = fix
+            continue
         if fix is not None and _still_stands(fix, proposal):
             kept[proposal.key] = _refresh(fix, proposal)
             continue
@@ -87,6 +91,11 @@ def _store_fixes(run: Run, proposals: list[Proposal], shown: set[str], scope: Sc
         if key not in kept:
             _end_unseen(fix, run, shown, scope, now)
     return kept
+
+
+def _is_under_way(fix: Fix, scope: Scope) -> bool:
+    """Alpaca has not said yet what became of it: it waits for a run that can tell."""
+    return fix.acts_at_broker and fix.state == Fix.State.APPLIED and fix.symbol in scope.moving
 
 
 def _still_stands(fix: Fix, proposal: Proposal) -> bool:
@@ -120,7 +129,7 @@ def _end_outdated(fix: Fix, run: Run) -> None:
 
 def _end_unseen(fix: Fix, run: Run, shown: set[str], scope: Scope, now: datetime) -> None:
     """No proposal under this key any more: verified, failed, or no longer needed."""
-    if fix.key in scope.unjudged:
+    if fix.key in scope.unjudged or (fix.acts_at_broker and fix.symbol in scope.moving):
         if fix.state != Fix.State.APPLIED:  # what was applied waits for a run that can say what came of it
             _end(fix, Fix.State.STALE, f"An order in {fix.symbol} was on its way in run {run.pk}: look at it anew.")
     elif fix.state == Fix.State.APPLIED and fix.key not in shown:
@@ -150,6 +159,7 @@ def _propose(run: Run, proposal: Proposal, now: datetime) -> Fix:
         key=proposal.key,
         action=proposal.action,
         is_safe_copy=proposal.is_safe_copy,
+        acts_at_broker=proposal.acts_at_broker,
         symbol=proposal.symbol,
         title=proposal.title,
         fingerprint=proposal.fingerprint,
