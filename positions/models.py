@@ -283,6 +283,25 @@ class CashEntry(models.Model):
         return f"{self.activity_type} {self.net_amount} {self.day}"
 
 
+class CashTally(models.Model):
+    """What the fills up to one of them have paid: a saved subtotal, so that adding up costs what is new.
+
+    It can be thrown away at any time. It counts its fills, so that one that is gone or late is noticed.
+    """
+
+    account = models.OneToOneField(Account, models.CASCADE, related_name="cash_tally")
+    through_fill = models.PositiveBigIntegerField(help_text="Id of the last fill that is in it.")
+    fills = models.PositiveIntegerField()
+    net = ExactDecimalField(help_text="Dollars, signed, each fill rounded to cents.")
+    uneven = models.PositiveIntegerField(help_text="Fills whose value was no whole number of cents.")
+
+    class Meta:
+        verbose_name_plural = "cash tallies"
+
+    def __str__(self) -> str:
+        return f"{self.fills} fills of {self.account_id}: {self.net}"
+
+
 class Crossing(models.Model):
     """The price went through a position's stop or target while no order at Alpaca was there to act on it."""
 

@@ -7,6 +7,8 @@ The order of the questions is the order of causes: identity first, then state, t
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
+from reconciliation.cash_comparison import compare_cash
+from reconciliation.corporate_comparison import compare_corporate
 from reconciliation.difference import Difference
 from reconciliation.evidence import BrokerEvidence, LocalRecord
 from reconciliation.evidence_comparison import compare_evidence
@@ -24,6 +26,8 @@ PARTS: tuple[Part, ...] = (
     compare_positions,
     compare_closed_positions,
     compare_protection,
+    compare_corporate,
+    compare_cash,
 )
 
 

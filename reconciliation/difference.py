@@ -6,7 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from broker.types import BrokerFill, BrokerOrder
+from broker.types import BrokerActivity, BrokerFill, BrokerOrder
+from positions.accounting import LedgerEntry
 from reconciliation.kinds import Kind
 
 Facts = Mapping[str, Any]  # field name → spelled value (str, bool, list of str or None): ready for JSON and for people
@@ -32,6 +33,11 @@ class Difference:
     gone_fill: str = ""  # activity id of a fill in our ledger that Alpaca does not have (so)
     fills_are_complete: bool = True  # ours and the new ones add up to the order's filled_qty
     holds_cursor_at: datetime | None = None
+    #: Lines that the ledger of the symbol lacks and no fill stands for, and those of other symbols beside them.
+    entries: tuple[LedgerEntry, ...] = field(default=(), compare=False)
+    entries_elsewhere: tuple[tuple[str, LedgerEntry], ...] = field(default=(), compare=False)
+    activities: tuple[BrokerActivity, ...] = field(default=(), compare=False)  # Alpaca's entries with their money
+    explains: tuple[str, ...] = ()  # keys of differences that follow from this one
 
     @property
     def key(self) -> str:

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from broker.types import BrokerAccount, BrokerActivity, BrokerClock, BrokerFill, BrokerOrder, BrokerPosition
 from positions.accounting import LedgerEntry
+from positions.cash_sums import CashBooks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,5 +141,8 @@ class LocalRecord:
     symbols_changing: frozenset[str] = frozenset()  # a cancel or replacement in them is under way
     protection_plan: str = "record_only"
     closed: tuple[ClosedPosition, ...] = ()
+    booked_activities: frozenset[str] = frozenset()  # ids of Alpaca's entries that the ledger or the cash ledger has
+    asset_ids: Mapping[str, str] = field(default_factory=dict)  # of held symbols that Alpaca does not show
+    cash: CashBooks | None = None  # None: the cash ledger has no opening balance yet
     #: For the reference of an estimated entry: fills from before it that were booked after it.
     came_later: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

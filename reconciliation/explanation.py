@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from broker.types import BrokerFill
 from positions.accounting import LedgerEntry, fold
+from reconciliation.corporate_explanation import rescaled_causes, told_causes
 from reconciliation.difference import Difference, Explained
 from reconciliation.evidence import BrokerEvidence, LocalRecord
 from reconciliation.kinds import Kind
@@ -62,7 +63,9 @@ def explain(differences: list[Difference], record: LocalRecord, evidence: Broker
             # The exit is among what is not recorded yet.
             roots = [other for other in others if other.new_fills and causes.get(other.key) is None]
             causes[difference.key] = max(roots, key=_weight).key if roots else None
+    causes |= told_causes(differences)
     causes |= protection_causes(differences, causes, record, evidence)
+    causes |= rescaled_causes(differences)
     return [Explained(difference=d, cause_key=causes.get(d.key)) for d in differences]
 
 

@@ -1,6 +1,6 @@
 """The few things a backfill can write, and the way back from each. All of them write our database only."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,9 +14,11 @@ from broker.numbers import exact, plain
 from broker.types import BrokerFill, BrokerOrder
 from orders.booking import book_fill, book_order, import_order
 from orders.models import Fill, Order, OrderEvent
-from positions.models import Adjustment, Position
+from positions.cash import forget_subtotal
+from positions.models import Adjustment, CashEntry, Position
 from positions.projecting import LEVELS
 from reconciliation.adjustment_repairs import book_adjustment, check_ledger
+from reconciliation.corporate_operations import book
 from reconciliation.errors import FixRefused
 from reconciliation.order_repairs import accept_terms, check_change_is_closed, close_change, reopen_change
 
@@ -38,7 +40,9 @@ _ADJUSTMENT_COLUMNS = tuple(field.attname for field in Adjustment._meta.concrete
 class Undo:
     """What must be deleted and what must be put back to reverse a fix."""
 
-    created: dict[str, list[int]] = field(default_factory=lambda: {"orders": [], "fills": [], "adjustments": []})
+    created: dict[str, list[int]] = field(
+        default_factory=lambda: {"orders": [], "fills": [], "adjustments": [], "cash_entries": []}
+    )
     restored: list[dict[str, Any]] = field(default_factory=list)
     taken_out: list[dict[str, Any]] = field(default_factory=list)  # columns of fills that the fix removed
     taken_back: list[dict[str, Any]] = field(default_factory=list)  # columns of adjustments that the fix removed
@@ -46,14 +50,14 @@ class Undo:
     never_open: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # before and after
     closed: list[dict[str, Any]] = field(default_factory=list)  # before
 
-    def note_positions_before(self, account: Account, symbol: str) -> None:
-        self.never_open["before"] = _never_open(account, symbol)
-        rows = Position.objects.filter(account=account, symbol=symbol).closed()
-        traded = rows.filter(opened_at__isnull=False).order_by("sequence")
+    def note_positions_before(self, account: Account, symbols: Collection[str]) -> None:
+        self.never_open["before"] = _never_open(account, symbols)
+        rows = Position.objects.filter(account=account, symbol__in=symbols).closed()
+        traded = rows.filter(opened_at__isnull=False).order_by("symbol", "sequence")
         self.closed = [{name: _dump(getattr(row, name)) for name in (*_ROUND_TRIP, *LEVELS)} for row in traded]
 
-    def note_positions_after(self, account: Account, symbol: str) -> None:
-        self.never_open["after"] = _never_open(account, symbol)
+    def note_positions_after(self, account: Account, symbols: Collection[str]) -> None:
+        self.never_open["after"] = _never_open(account, symbols)
 
     def as_plan(self) -> dict[str, Any]:
         orders = Order.objects.filter(pk__in=self.created["orders"])
@@ -69,8 +73,9 @@ class Undo:
         }
 
 
-def _never_open(account: Account, symbol: str) -> list[dict[str, Any]]:
-    rows = Position.objects.filter(account=account, symbol=symbol, opened_at__isnull=True).order_by("sequence")
+def _never_open(account: Account, symbols: Collection[str]) -> list[dict[str, Any]]:
+    rows = Position.objects.filter(account=account, symbol__in=symbols, opened_at__isnull=True)
+    rows = rows.order_by("symbol", "sequence")
     return [{name: _dump(getattr(row, name)) for name in _NEVER_OPEN} for row in rows]
 
 
@@ -104,6 +109,9 @@ def perform(*, operation: Mapping[str, Any], account: Account, fix_pk: int, undo
                 accept_terms(operation=operation, order=order, now=now, actor=actor)
         case "close_change":
             undo.changes.append(close_change(operation=operation, account=account, now=now))
+        case "book_entry" | "book_cash_entry" | "book_cash_correction":
+            table, pks = book(operation=operation, account=account, fix_pk=fix_pk, now=now)
+            undo.created[table] += pks
         case "rebuild":
             pass  # the positions of the symbol are rebuilt after every plan
         case unknown:
@@ -168,6 +176,7 @@ def _take_out(operation: Mapping[str, Any], account: Account, undo: Undo, now: d
     with _noted(order, undo):
         undo.taken_out.append({name: _dump(getattr(fill, name)) for name in _FILL_COLUMNS})
         fill.delete()
+        forget_subtotal(account)
         text = f"{plain(fill.qty)} at {plain(fill.price)} taken out, {fill.activity_id}"
         OrderEvent.objects.create(order=order, at=now, kind="fill taken out", text=text[:500], actor=actor)
         Order.objects.filter(pk=order.pk).update(is_booked=False)
@@ -219,6 +228,8 @@ def reverse(plan: Mapping[str, Any], *, account: Account) -> None:
     created = plan["created"]
     Fill.objects.filter(pk__in=created["fills"]).delete()
     Adjustment.objects.filter(pk__in=created["adjustments"]).delete()
+    CashEntry.objects.filter(pk__in=created.get("cash_entries", ())).delete()
+    forget_subtotal(account)
     for columns in plan["taken_out"]:
         Fill.objects.create(**{name: _load(Fill, name, value) for name, value in columns.items()})
     for item in plan["restored"]:
@@ -235,11 +246,11 @@ def reverse(plan: Mapping[str, Any], *, account: Account) -> None:
 
 def _restore_never_open(rows: Mapping[str, list[dict[str, Any]]], account: Account) -> None:
     """Entries that wait, and those that were given up, are as before; what came after the fix stays."""
-    before = {row["sequence"]: row for row in rows["before"]}
+    before = {(row["symbol"], row["sequence"]): row for row in rows["before"]}
     for row in rows["after"]:
         same = {name: _load(Position, name, row[name]) for name in _NEVER_OPEN}
         stored = Position.objects.filter(account=account, opened_at__isnull=True, **same)
-        old = before.get(row["sequence"])
+        old = before.get((row["symbol"], row["sequence"]))
         if old is None:
             stored.delete()
         elif old != row:

@@ -13,6 +13,8 @@ from orders.identity import is_ours
 from orders.lifecycle import KNOWN_STATUSES, is_terminal
 from positions.accounting import LedgerEntry
 from reconciliation.adjusting import adjust_position, plan_superseded, rebuild, take_back
+from reconciliation.cash_planning import plan_cash, plan_cash_activity
+from reconciliation.corporate_planning import plan_corporate
 from reconciliation.difference import Difference, Explained, Facts
 from reconciliation.evidence import BrokerEvidence, LocalRecord
 from reconciliation.explanation import new_fills
@@ -54,6 +56,7 @@ LEAVES_POSITION = frozenset(
         Kind.STUCK_ORDER,
         Kind.CLOSED_WITHOUT_EXIT,
         Kind.POSITION_DUST,
+        Kind.CASH_ACTIVITY,
     }
 )
 ADJUSTS_POSITION = frozenset(
@@ -76,6 +79,11 @@ PLANNERS: Mapping[Kind, Planner] = {
     Kind.INFERRED_SUPERSEDED: plan_superseded,
     Kind.CLOSED_WITHOUT_EXIT: plan_closed_without_exit,
     **PROTECTION_PLANNERS,
+    Kind.SPLIT: plan_corporate,
+    Kind.SYMBOL_CHANGE: plan_corporate,
+    Kind.TRANSFER: plan_corporate,
+    Kind.CASH_ACTIVITY: plan_cash_activity,
+    Kind.CASH: plan_cash,
 }
 
 

@@ -12,9 +12,11 @@ from orders.alive import working
 from orders.changing import symbols_under_way
 from orders.lifecycle import IN_FLIGHT, SubmissionState, is_terminal
 from orders.models import Batch, Fill, Order, OrderChange
+from positions.cash import cash_books
 from positions.in_force import ParameterBook
 from positions.models import Adjustment, Position
 from positions.rebuilding import ledger_of
+from reconciliation.cash_record import asset_ids, booked_activities
 from reconciliation.evidence import (
     BrokerEvidence,
     ClosedPosition,
@@ -55,6 +57,9 @@ def load_record(*, account: Account, evidence: BrokerEvidence) -> LocalRecord:
         changes=_unsettled_changes(account, evidence),
         symbols_changing=frozenset(symbols_under_way(account)),
         protection_plan=account.protection_plan,
+        booked_activities=booked_activities(account, evidence),
+        asset_ids=asset_ids(account, stored, evidence),
+        cash=cash_books(account),
         closed=closed,
         came_later=_came_later(account, symbols),
     )

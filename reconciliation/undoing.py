@@ -7,6 +7,7 @@ from django.db.models import Q
 
 from audit import journal
 from positions.rebuilding import rebuild_positions
+from reconciliation.corporate_operations import symbols_of
 from reconciliation.errors import FixRefused
 from reconciliation.models import Drift, Fix, ReadingCursor
 from reconciliation.operations import check_reversible, restore_closed, reverse
@@ -31,7 +32,7 @@ def undo_fix(*, fix: Fix, actor: str, now: datetime, reason: str = "") -> Fix:
         applied_at = fix.applied_at or now
         check_reversible(fix.undo_plan, account=fix.account, symbol=fix.symbol, applied_at=applied_at)
         reverse(fix.undo_plan, account=fix.account)
-        rebuild_positions(account=fix.account, symbols={fix.symbol}, now=now)
+        rebuild_positions(account=fix.account, symbols=symbols_of(fix), now=now)
         restore_closed(fix.undo_plan, account=fix.account)
         _read_again_from(fix)
         journal.record(

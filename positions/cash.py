@@ -1,0 +1,113 @@
+"""The cash ledger in the database: what came and went without a fill, and what the fills paid."""
+
+from datetime import date, datetime
+from decimal import Decimal
+
+from broker.models import Account
+from broker.numbers import plain
+from broker.times import NEW_YORK
+from broker.types import BrokerActivity
+from orders.models import Fill
+from positions.cash_sums import CashBooks, Paid, total_of
+from positions.models import CashEntry, CashTally
+
+OPENING = "OPENING"
+CORRECTION = "CORRECTION"
+_ZERO = Decimal(0)
+#: A subtotal is saved when so many fills came since the last one.
+WORTH_SAVING = 500
+
+
+def paid_by_fills(account: Account) -> Paid:
+    """Return what all booked fills paid. Its cost follows what came since the last time."""
+    mine = Fill.objects.filter(account=account)
+    tally = CashTally.objects.filter(account=account).first()
+    known, through = Paid(), 0
+    if tally is not None and mine.filter(pk__lte=tally.through_fill).count() == tally.fills:
+        known, through = Paid(fills=tally.fills, net=tally.net, uneven=tally.uneven), tally.through_fill
+    rows = list(mine.filter(pk__gt=through).order_by("pk").values_list("side", "qty", "price", "pk"))
+    total = known + total_of((side, qty, price) for side, qty, price, _ in rows)
+    if len(rows) >= WORTH_SAVING:
+        values = {"through_fill": rows[-1][3], "fills": total.fills, "net": total.net, "uneven": total.uneven}
+        CashTally.objects.update_or_create(account=account, defaults=values)
+    return total
+
+
+def forget_subtotal(account: Account) -> None:
+    """Call it wherever a fill is taken out of the ledger or put back."""
+    CashTally.objects.filter(account=account).delete()
+
+
+def cash_books(account: Account) -> CashBooks | None:
+    """Return what the cash must be, or None while the cash ledger has no opening balance: then nobody can know."""
+    entries = list(CashEntry.objects.filter(account=account))
+    opening = next((entry for entry in entries if entry.activity_type == OPENING), None)
+    if opening is None:
+        return None
+    paid = paid_by_fills(account)
+    return CashBooks(
+        opened_at=datetime.fromisoformat(opening.raw["read_at"]),
+        expected=sum((entry.net_amount for entry in entries), _ZERO) + paid.net,
+        uneven=paid.uneven,
+    )
+
+
+def book_opening(*, account: Account, cash: Decimal, read_at: datetime, actor: str, now: datetime) -> CashEntry | None:
+    """Book the balance that makes the sum right at `read_at`, or None if there is one. Call it in a transaction."""
+    if CashEntry.objects.filter(account=account, activity_type=OPENING).exists():
+        return None
+    booked = sum(CashEntry.objects.filter(account=account).values_list("net_amount", flat=True), _ZERO)
+    return CashEntry.objects.create(
+        account=account,
+        activity_id="opening",
+        activity_type=OPENING,
+        day=read_at.astimezone(NEW_YORK).date(),
+        net_amount=cash - booked - paid_by_fills(account).net,
+        description="The balance before everything else that the books know.",
+        recorded_at=now,
+        recorded_by=actor,
+        raw={"read_at": read_at.isoformat(), "cash": plain(cash)},
+    )
+
+
+def book_activity(*, account: Account, activity: BrokerActivity, actor: str, now: datetime) -> CashEntry | None:
+    """Copy one of Alpaca's entries, or None if it is booked already."""
+    entry, is_new = CashEntry.objects.get_or_create(
+        account=account,
+        activity_id=activity.activity_id,
+        defaults={
+            "activity_type": activity.activity_type[:20],
+            "day": _day(activity, now),
+            "symbol": activity.symbol[:32],
+            "net_amount": activity.net_amount or _ZERO,
+            "description": str(activity.raw.get("description") or "")[:300],
+            "recorded_at": now,
+            "recorded_by": actor,
+            "raw": dict(activity.raw),
+        },
+    )
+    return entry if is_new else None
+
+
+def book_correction(
+    *, account: Account, amount: Decimal, reference: str, reason: str, actor: str, now: datetime
+) -> CashEntry:
+    """Book money that nothing explains, with the reason that a person gave."""
+    return CashEntry.objects.create(
+        account=account,
+        activity_id=reference,
+        activity_type=CORRECTION,
+        day=now.astimezone(NEW_YORK).date(),
+        net_amount=amount,
+        description=reason[:300],
+        is_estimated=True,
+        recorded_at=now,
+        recorded_by=actor,
+    )
+
+
+def _day(activity: BrokerActivity, now: datetime) -> date:
+    try:
+        return date.fromisoformat(activity.day[:10])
+    except ValueError:
+        return now.astimezone(NEW_YORK).date()

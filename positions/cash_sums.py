@@ -1,0 +1,58 @@
+"""What the cash must be: entries, and what fills paid. Pure.
+
+Alpaca keeps cash in cents. Here each fill is rounded to cents by itself; Alpaca may round otherwise, so every fill
+whose value is no whole number of cents allows for one cent (`CashBooks.tolerance`).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_HALF_UP, Decimal, localcontext
+
+from positions.accounting import WIDE
+
+_CENT = Decimal("0.01")
+_ZERO = Decimal(0)
+#: Whatever is rounded, this much is nobody's error.
+LEAST_TOLERANCE = Decimal("0.05")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paid:
+    """What fills did to the cash, in dollars: bought is negative."""
+
+    fills: int = 0
+    net: Decimal = _ZERO
+    uneven: int = 0
+
+    def __add__(self, other: "Paid") -> "Paid":
+        return Paid(fills=self.fills + other.fills, net=self.net + other.net, uneven=self.uneven + other.uneven)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CashBooks:
+    """What the cash must be by our books. `opened_at` is by Alpaca's clock: the opening holds all that was before."""
+
+    opened_at: datetime
+    expected: Decimal
+    uneven: int = 0
+
+    @property
+    def tolerance(self) -> Decimal:
+        return LEAST_TOLERANCE + _CENT * self.uneven
+
+
+def paid_for(side: str, qty: Decimal, price: Decimal) -> Paid:
+    """Return what one fill did to the cash."""
+    with localcontext(WIDE):
+        value = qty * price * (-1 if side == "buy" else 1)
+        cents = value.quantize(_CENT, rounding=ROUND_HALF_UP)
+    return Paid(fills=1, net=cents, uneven=int(cents != value))
+
+
+def total_of(fills: Iterable[tuple[str, Decimal, Decimal]]) -> Paid:
+    """Add up fills, each given as side, quantity and price."""
+    total = Paid()
+    for side, qty, price in fills:
+        total += paid_for(side, qty, price)
+    return total
