@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from broker.types import BrokerAsset, BrokerClock, BrokerPosition
 from orders.batch_line import Line, LineError
+from orders.held_shares import held_by_exits
 from orders.order_class import OCO
 from orders.reference_price import ReferencePrice, reference_price
 
@@ -77,6 +78,7 @@ def review(lines: Sequence[Line], facts: Facts) -> Review:
     _judge_sells(tradable, facts, findings)
     _judge_covers(tradable, facts, findings)
     notional = _judge_dollars(tradable, facts, findings)
+    findings.warnings.extend(held_by_exits(tradable, facts.positions))
     _warn_of_both_sides(tradable, findings)
     _warn_of_market(facts, findings)
     return Review(tuple(findings.errors), tuple(findings.warnings), notional, findings.costs)

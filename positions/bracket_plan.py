@@ -6,14 +6,16 @@ at Alpaca have not, and reconciliation says so.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
+from fractions import Fraction
 
 from broker.models import Account
 from orders.models import Fill
 from orders.order_class import BRACKET
-from positions.accounting import RoundTrip
+from positions.accounting import WIDE, RoundTrip, split_factor
+from positions.risk import on_tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,4 +63,19 @@ def exits_of(
         return None
     newest = max(found, key=lambda one: (one.recorded_at, one.order_id))
     moved = moved_at(trip.opened_at, trip.closed_at)
-    return None if moved is not None and moved > newest.recorded_at else newest
+    return None if moved is not None and moved > newest.recorded_at else _after_splits(newest, trip)
+
+
+def _after_splits(exits: BracketExits, trip: RoundTrip) -> BracketExits:
+    """A split moves the plan along with the average price. Alpaca leaves the orders of a bracket as they are."""
+    factor = Fraction(1)
+    for entry in trip.entries:
+        if entry.ratio is not None and entry.at > exits.recorded_at:
+            factor *= split_factor(entry.ratio)
+    if factor == 1:
+        return exits
+    with localcontext(WIDE):
+        stop_loss, target = (
+            on_tick(level * factor.denominator / factor.numerator) for level in (exits.stop_loss, exits.target)
+        )
+    return replace(exits, stop_loss=stop_loss, target=target)

@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from orders.models import Fill, Order
 from positions import timeline
 from positions.ledger_lines import LedgerLine, ledger_lines
-from positions.models import ParameterChange, Position
+from positions.models import Crossing, ParameterChange, Position
 from positions.parameter_sources import Source, parameter_sources
 from positions.timeline import Happening
 
@@ -49,6 +49,7 @@ def history_of(position: Position) -> History:
             timeline.of_parameters(change for change in changes if _touches(change, position)),
             timeline.of_orders(_orders(position, ledger, others)),
             timeline.of_ledger(ledger),
+            timeline.of_crossings(Crossing.objects.filter(position=position)[: timeline.MOST], symbol),
             timeline.of_fixes(_fixes(position, others)),
         ),
         ledger=ledger,

@@ -12,7 +12,7 @@ from typing import Any
 
 from orders.models import Order
 from positions.ledger_lines import LedgerLine
-from positions.models import Adjustment, ParameterChange
+from positions.models import Adjustment, Crossing, ParameterChange
 from ui.formatting import price, qty
 
 #: More than this many entries nobody reads: the ledger and the list of orders have all of them.
@@ -21,7 +21,7 @@ MOST = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Happening:
-    """One entry. `kind` is order, fill, adjustment, parameters or fix; `word` is a state for a badge, or empty."""
+    """One entry. `kind` is order, fill, adjustment, crossing, parameters or fix; `word` a state for a badge or empty."""
 
     at: datetime
     kind: str
@@ -168,6 +168,20 @@ def _adjusted(line: LedgerLine, adjustment: Adjustment) -> Happening:
 
 def _held(held: Decimal) -> str:
     return f"{qty(held)} held after it" if held else "nothing held after it"
+
+
+def of_crossings(crossings: Iterable[Crossing], symbol: str) -> list[Happening]:
+    """What was crossed with nothing at Alpaca to act on it; of a level that was crossed again, the last time."""
+    return [
+        Happening(
+            at=row.crossed_at,
+            kind="crossing",
+            text=f"{symbol} went through its {row.get_level_display().lower()} of {price(row.level_price)}: "
+            f"{price(row.price)} was seen",
+            note=f"acknowledged by {row.acknowledged_by}" if row.acknowledged_at else "nobody has acknowledged it",
+        )
+        for row in crossings
+    ]
 
 
 # --- Parameters and fixes -----------------------------------------------------------------------------------

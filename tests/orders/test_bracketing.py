@@ -1,5 +1,6 @@
 """The plan `bracket`: entries of a batch get their stop and target before they are recorded, exits never."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -13,6 +14,7 @@ from broker.types import BrokerPosition
 from orders.batch_line import Line
 from orders.bracketing import Exits, bracketed, exits_of
 from orders.checking import check_batch
+from orders.held_shares import held_by_exits
 from orders.models import Order
 from orders.recording import record_batch
 
@@ -201,6 +203,21 @@ def test_an_entry_waiting_to_be_sent_gives_its_levels_to_the_next(sim, bracket_a
     sim.price("QCOM", "103")
     second = check(bracket_account, f"{HEAD}QCOM,buy,5,market,,\n")
     assert exits_of(second.lines)[2] == exits_of(first.lines)[2] == Exits(Decimal(92), Decimal(116))
+
+
+@pytest.mark.parametrize(
+    ("side", "held_qty", "free", "warns"),
+    [
+        ("sell", "10", "0", True), ("sell", "10", "10", False), ("sell", "10", "9", True), ("buy", "10", "0", False),
+        ("buy", "-10", "0", True), ("buy", "-10", "-10", False), ("sell", "10", None, False),
+    ],
+)  # fmt: skip
+def test_shares_that_live_exits_hold_are_named(side, held_qty, free, warns):
+    [position] = held(held_qty).values()
+    position = replace(position, raw={"qty_available": free} if free else {})
+    found = list(held_by_exits([line(side=side)], {"QCOM": position}))
+    said = f"QCOM ({(free or '').lstrip('-')} of 10 free)."
+    assert [text.endswith(said) for text in found] == ([True] if warns else [])
 
 
 @pytest.mark.django_db

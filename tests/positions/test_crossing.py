@@ -191,8 +191,10 @@ def test_the_overview_and_the_pages_show_it_until_it_is_acknowledged(client, peo
     assert row.acknowledged_by == "ops"
     assert AuditEntry.objects.get(action="crossing.acknowledged").actor == "ops"
     assert client.get("/").context["concerns"] == []
-    for address in (listed, page):
-        assert "cross" not in client.get(address).content.decode()
+    assert "crossed" not in client.get(listed).content.decode()
+    text = client.get(page).content.decode()
+    assert "Acknowledge<" not in text
+    assert "acknowledged by ops" in text  # in its history
     again = client.post(reverse("positions:acknowledge_crossing", args=[row.pk]), follow=True)
     assert "ops acknowledged it already" in again.content.decode()
 

@@ -249,6 +249,20 @@ def test_new_levels_on_an_open_position_are_placed_anew(sim, oco):
     assert_quiet(oco)
 
 
+def test_while_the_market_is_closed_alpaca_keeps_the_exits_until_it_opens(sim, account):
+    choose(account, ProtectionPlan.OCO)
+    send(account)
+    until_open(account)
+    sim.act("clock", mode="nyse", now="2026-01-03T12:00:00-05:00")  # a Saturday
+    until(account, lambda: len(live_exits(sim)) == 2, "the exits")
+    assert [status for *_rest, status in live_exits(sim)] == ["accepted", "held"]
+    assert pass_by(account) == 0
+    sim.price("QCOM", "91")
+    assert len(live_exits(sim)) == 2
+    sim.act("clock", mode="open", follow=True)
+    until(account, lambda: position().state == "closed", "the stop")
+
+
 def test_only_whole_shares_are_placed_and_the_rest_is_told(sim, account):
     choose(account, ProtectionPlan.OCO)
     send(account, "symbol,side,qty\nQCOM,buy,10.5\n")

@@ -1,0 +1,33 @@
+"""Shares that a live exit is to sell cannot be sold by another order: Alpaca refuses that. Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+
+from broker.numbers import exact_or_none, plain
+from broker.types import BrokerPosition
+from orders.batch_line import Line
+
+_WARNING = "Exits at Alpaca hold shares that these lines would close, which Alpaca refuses until they are cancelled"
+
+
+def held_by_exits(lines: Iterable[Line], positions: Mapping[str, BrokerPosition]) -> Iterator[str]:
+    """Yield a warning, if there is reason for one, with how much of each position is free."""
+    closing: dict[str, Decimal] = defaultdict(Decimal)
+    for line in lines:
+        held = positions.get(line.symbol)
+        if held is not None and line.qty is not None and (held.qty > 0) == (line.side == "sell"):
+            closing[line.symbol] += line.qty
+    named = []
+    for symbol, qty in sorted(closing.items()):
+        size, free = abs(positions[symbol].qty), _free_qty(positions[symbol])
+        if free is not None and free < min(qty, size):
+            named.append(f"{symbol} ({plain(free)} of {plain(size)} free)")
+    if named:
+        yield f"{_WARNING}: {', '.join(named)}."
+
+
+def _free_qty(position: BrokerPosition) -> Decimal | None:
+    """What no order holds, unsigned; None when Alpaca does not say."""
+    free = exact_or_none(position.raw.get("qty_available"))
+    return None if free is None else abs(free)
