@@ -21,7 +21,7 @@ MOST = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Happening:
-    """One entry. `kind` is order, fill, adjustment, crossing, parameters or fix; `word` a state for a badge or empty."""
+    """One entry. `kind` is order, fill, adjustment, crossing, parameters or fix; `word` is a badge's or empty."""
 
     at: datetime
     kind: str
