@@ -4,11 +4,12 @@ from typing import NamedTuple
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
 
 from orders.account_choice import chosen_account, show_account
 from reconciliation import run_pages as pages
+from reconciliation.kind_guide import guides
 from reconciliation.listing import JUDGED, RUNS, listed_runs, seconds_of, severities_of
 from reconciliation.models import Run, RunSnapshot
 from reconciliation.report import as_document, as_html, as_markdown, build_report
@@ -63,3 +64,9 @@ def picture(request: HttpRequest, run_id: int) -> HttpResponse:
     show_account(request, run.account)
     context = pages.picture_context(run, RunSnapshot.objects.filter(run=run).first(), request.GET)
     return render_page(request, "reconciliation/picture.html", "reconciliation/_picture.html", context)
+
+
+@require_GET
+def kinds(request: HttpRequest) -> HttpResponse:
+    """What every kind of difference means, and what repairs it."""
+    return render(request, "reconciliation/kinds.html", {"groups": guides()})

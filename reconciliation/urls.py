@@ -14,6 +14,7 @@ urlpatterns = [
     path("runs/", run_views.runs, name="runs"),
     path("runs/<int:run_id>/", run_views.run, name="run"),
     path("runs/<int:run_id>/picture/", run_views.picture, name="picture"),
+    path("kinds/", run_views.kinds, name="kinds"),
     path("fixes/<int:fix_id>/", views.fix, name="fix"),
     path("fixes/<int:fix_id>/undo/", views.undo, name="undo"),
 ]
