@@ -46,7 +46,8 @@ def book_facts(
         changed = facts is not None and book_order(order=order, facts=facts, now=now, actor=actor)
         for fill in fills:
             changed |= book_fill(order=order, fill=fill, now=now, actor=actor) is not None
-        if changed and facts is not None and facts.leg_ids:
+        if facts is not None and facts.leg_ids:
+            # Also of older news: the answer to a submit, which names the legs, may come after the stream's frames.
             _book_legs(order, facts, now=now, actor=actor)
         if changed:
             _let_positions_follow(order, now)
@@ -61,6 +62,9 @@ def _book_legs(parent: Order, facts: BrokerOrder, *, now: datetime, actor: str) 
         del legs[broker_order_id]
     for leg in legs.values():
         import_order(account=parent.account, facts=leg, origin=parent.origin, now=now, actor=actor)
+    if isinstance(parent.raw, dict) and not parent.raw.get("legs"):
+        parent.raw = {**parent.raw, "legs": facts.raw["legs"]}
+        Order.objects.filter(pk=parent.pk).update(raw=parent.raw)
 
 
 def _let_positions_follow(order: Order, now: datetime) -> None:

@@ -14,6 +14,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import partial
 
+from broker.errors import BrokerError
 from broker.gateway import Gateway
 from broker.models import Account
 from broker.stream import Update
@@ -37,6 +38,7 @@ KNOWN_EVENTS = frozenset({
 #: They say that fills were taken back or changed, or that the order is not what its frame makes one think.
 _TAKEN_BACK = frozenset({"trade_bust", "trade_correct"})
 _DOUBTFUL_EVENTS = _TAKEN_BACK | {"restated"}
+_SINGLE = frozenset({"", "simple"})
 #: The legs of a bracket are told of before the answer to its submit is booked.
 KNOWN_WITHIN_SECONDS = 5.0
 #: Fills are listed a moment after they are told. After these pauses they are left to the sweep.
@@ -133,7 +135,8 @@ class Streaming:
         for i, order in ours.items():
             if not order.broker_order_id:
                 ours[i] = self._link(order, states[i], now)
-        fresh = {i: order for i, order in ours.items() if _says_something(order, states[i])}
+        # In the order of the frames: an exit is booked after its entry.
+        fresh = {i: ours[i] for i in states if i in ours and _says_something(ours[i], states[i])}
         self._book(fresh, {i: _with_legs(states[i], order) for i, order in fresh.items()}, now)
         for i, order in ours.items():
             self._look_at_next(order, states[i])
@@ -195,6 +198,11 @@ class Streaming:
 
     def _link(self, order: Order, facts: BrokerOrder, now: datetime) -> Order:
         """The frame proves that Alpaca has it, whatever became of the answer to its submit."""
+        if facts.order_class not in _SINGLE:
+            try:  # a frame names no legs, and they are booked with their parent
+                facts = self._open_gateway().get_order_by_client_id(facts.client_order_id)
+            except BrokerError as error:
+                log.warning("order %s could not be looked up: %s", order.client_order_id, error)
         return until_written(partial(book_facts, order_id=order.pk, facts=facts, now=now, actor=ACTOR))
 
     def _book(self, orders: dict[str, Order], states: dict[str, BrokerOrder], now: datetime) -> None:
