@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from broker.models import Account, AccountSnapshot
 from reconciliation.comparison import compare
+from reconciliation.kinds import Kind
 from reconciliation.models import Run, RunSnapshot
 from reconciliation.picture import snapshot_of
 from reconciliation.snapshots import KEEP_EVERY_PICTURE, prune_pictures
@@ -42,6 +43,8 @@ def test_the_picture_marks_the_symbols_that_the_run_found_to_differ(
 ) -> None:
     world, lags = drawn
     found = compare(record_of(world, lags, extra), world.evidence())
+    # Of what is wrong on both sides alike there is nothing to mark, and the picture has no prices of orders.
+    found = [difference for difference in found if difference.kind not in {Kind.POSITION_DUST, Kind.TERMS_DIFFER}]
     shown = picture(world, lags, extra)
     sheets = sheets_of(shown["local"], shown["broker"])
     in_motion = {fact.symbol for fact in record_of(world, lags, extra).orders if fact.is_in_flight}
