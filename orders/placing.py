@@ -5,6 +5,7 @@ sold by now would open a position, and one beyond the market would sell at once:
 """
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -17,7 +18,8 @@ from broker.errors import BrokerError, NotFound
 from broker.gateway import Gateway, open_gateway
 from broker.numbers import plain
 from broker.types import BrokerPosition
-from orders.lifecycle import SubmissionState
+from orders.following import look
+from orders.lifecycle import TRANSITIONAL_STATUSES, SubmissionState
 from orders.models import Order, OrderEvent, Side
 from orders.outcomes import Later
 from orders.patience import until_written
@@ -30,6 +32,7 @@ from work import leases
 log = logging.getLogger(__name__)
 ACTOR = "system:send"
 _LEASE_SECONDS = 60.0
+_PAUSES = (0.05, 0.15, 0.3, 0.5)
 
 
 def has_protection_to_send(account_id: int, now: datetime) -> bool:
@@ -37,7 +40,13 @@ def has_protection_to_send(account_id: int, now: datetime) -> bool:
     return mine.protective_to_send(now).exists() or mine.protective_unsent_too_long(now).exists()
 
 
-def send_protection(*, account_id: int, now: datetime, clock: Callable[[], datetime] = timezone.now) -> None:
+def send_protection(
+    *,
+    account_id: int,
+    now: datetime,
+    clock: Callable[[], datetime] = timezone.now,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
     """Send every protective order of the account that is due; what cannot be sent now stays in its row."""
     if not has_protection_to_send(account_id, now):
         return
@@ -45,15 +54,17 @@ def send_protection(*, account_id: int, now: datetime, clock: Callable[[], datet
     with leases.holding(lease, seconds=_LEASE_SECONDS) as taken:
         if taken:
             _deny_outdated(account_id, now)
-            _send_due(account_id, lease, clock)
+            sent = _send_due(account_id, lease, clock)
+            _follow_closely(sent, clock, sleep)
     if Order.objects.unconfirmed().filter(account_id=account_id, batch__isnull=True).exists():
         settle_orders(account_id=account_id, now=clock())
 
 
-def _send_due(account_id: int, lease: str, clock: Callable[[], datetime]) -> None:
+def _send_due(account_id: int, lease: str, clock: Callable[[], datetime]) -> list[int]:
+    """Return the ids of the orders that were looked at."""
     due = list(Order.objects.filter(account_id=account_id).protective_to_send(clock()).order_by("pk"))
     if not due:
-        return
+        return []
     try:
         gateway = open_gateway(due[0].account)
         for order in due:
@@ -61,11 +72,24 @@ def _send_due(account_id: int, lease: str, clock: Callable[[], datetime]) -> Non
             later = _send(gateway, order, clock)
             if later is not None:
                 _hold(account_id, later, clock())
-                return
+                break
             if not until_written(lambda: leases.renew(lease, seconds=_LEASE_SECONDS, now=clock())):
-                return
+                break
     except BrokerError as error:  # nothing was claimed
         _hold(account_id, Later.after(error), clock())
+    return [order.pk for order in due]
+
+
+def _follow_closely(sent: list[int], clock: Callable[[], datetime], sleep: Callable[[float], None]) -> None:
+    """Alpaca answers while an order is still between states: look until it is live, or leave it to the sweep."""
+    moving = Order.objects.filter(pk__in=sent, status__in=TRANSITIONAL_STATUSES).select_related("account")
+    for pause in _PAUSES:
+        orders = list(moving.all())
+        if not orders:
+            return
+        sleep(pause)
+        if not look(account=orders[0].account, orders=orders, now=clock()):
+            return
 
 
 def _send(gateway: Gateway, order: Order, clock: Callable[[], datetime]) -> Later | None:

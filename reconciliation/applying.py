@@ -10,6 +10,7 @@ Interrupted anywhere, the rows say what is left: approved fixes are applied, app
 import logging
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
@@ -19,6 +20,8 @@ from broker.models import Account
 from orders.errors import OrdersError
 from positions.rebuilding import rebuild_positions
 from reconciliation.approving import let_lapse
+from reconciliation.broker_actions import carry_out, record_at_broker
+from reconciliation.corporate_operations import symbols_of
 from reconciliation.errors import FixRefused
 from reconciliation.models import Fix, Run
 from reconciliation.operations import Undo, perform
@@ -52,6 +55,7 @@ def apply_approved(*, account: Account, actor: str, wait_seconds: float = 120) -
         pks = list(waiting.filter(state__in=[Fix.State.APPROVED, Fix.State.APPLIED]).values_list("pk", flat=True))
         if not pks:
             return Applied(fixes=[], first_run=None, verification_run=None)
+        carry_out(account)  # what an earlier process left unsent
         first = _run(account, Run.Trigger.APPROVAL, actor)
         if first.state != Run.State.INCOMPLETE:
             _check_guard(account)
@@ -60,6 +64,7 @@ def apply_approved(*, account: Account, actor: str, wait_seconds: float = 120) -
                     break  # whoever took the account over goes on from the rows
                 _apply_or_void(Fix.objects.get(pk=pk), timezone.now())
         written = waiting.filter(pk__in=pks, state=Fix.State.APPLIED).exists()
+        carry_out(account)
         last = _run(account, Run.Trigger.VERIFICATION, actor) if written else None
     if written:
         # New positions shall show a price at once, not with the next round of the worker.
@@ -108,13 +113,8 @@ def apply_fix(*, fix: Fix, now: datetime) -> bool:
         )
         if not claimed:
             return False
-        undo = Undo()
-        undo.note_positions_before(fix.account, fix.symbol)
-        for operation in fix.plan:
-            perform(operation=operation, account=fix.account, fix_pk=fix.pk, undo=undo, now=now)
-        rebuild_positions(account=fix.account, symbols={fix.symbol}, now=now)
-        undo.note_positions_after(fix.account, fix.symbol)
-        Fix.objects.filter(pk=fix.pk).update(undo_plan=undo.as_plan())
+        undo_plan = record_at_broker(fix=fix, now=now) if fix.acts_at_broker else _write(fix, now)
+        Fix.objects.filter(pk=fix.pk).update(undo_plan=undo_plan)
         journal.record(
             at=now,
             actor=fix.approved_by,
@@ -129,3 +129,15 @@ def apply_fix(*, fix: Fix, now: datetime) -> bool:
     fix.refresh_from_db()
     logger.info("fix %s applied for %s: %s", fix.pk, fix.account.slug, fix.title)
     return True
+
+
+def _write(fix: Fix, now: datetime) -> dict[str, Any]:
+    """Write a copy into our books and return the way back."""
+    undo = Undo()
+    symbols = symbols_of(fix)
+    undo.note_positions_before(fix.account, symbols)
+    for operation in fix.plan:
+        perform(operation=operation, account=fix.account, fix_pk=fix.pk, undo=undo, now=now)
+    rebuild_positions(account=fix.account, symbols=symbols, now=now)
+    undo.note_positions_after(fix.account, symbols)
+    return undo.as_plan()

@@ -41,7 +41,7 @@ def plan_naked(
     if held is None:
         return None
     judged = protection_of(held, guard.live)
-    stop = held.stop if root.kind != Kind.PARTIAL_BRACKET else _stop_of_bracket(guard, root) or held.stop
+    stop = held.stop if held.stop is not None else _stop_of_bracket(guard, root)
     if stop is None or is_beyond(held, stop) or judged.open_qty > guard.size - _spoken_for(guard, held):
         return None
     target = held.target if root.kind != Kind.PARTIAL_BRACKET and not _is_reached(held) else None

@@ -270,13 +270,11 @@ def _scope_of(judgement: Judgement) -> Scope:
 
 def _finish_incomplete(run: Run, error: Exception, *, calls: int) -> None:
     now = timezone.now()
-    kind = Kind.INCOMPLETE_READ
+    kind, seen = Kind.INCOMPLETE_READ, {}
     if isinstance(error, WrongAccount):
-        kind = Kind.WRONG_ACCOUNT
-    elif isinstance(error, AccountReset):
-        kind = Kind.ACCOUNT_RESET
+        kind, seen = Kind.ACCOUNT_RESET if isinstance(error, AccountReset) else Kind.WRONG_ACCOUNT, error.seen
     with transaction.atomic():
-        store_evidence_drift(run=run, kind=kind, sentence=str(error), now=now)
+        store_evidence_drift(run=run, kind=kind, sentence=str(error), now=now, seen=seen)
         note_gap(run=run, now=now)
         run.state = Run.State.INCOMPLETE
         run.incomplete_reason = str(error)

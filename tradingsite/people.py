@@ -1,4 +1,4 @@
-"""Who may do what: the three groups, and the people in them. Safe to run again at any time."""
+"""Who may do what: the groups, and the people in them. Safe to run again at any time."""
 
 from collections.abc import Iterable
 
@@ -7,6 +7,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 
 TRADER, OPS, ADMIN = "trader", "ops", "admin"
+#: Beside one of the three: may approve what acts at Alpaca. Nobody is in it until an admin puts them there.
+BROKER = "broker"
 
 # Everybody sees everything that is the program's own.
 _OUR_APPS = ("audit", "broker", "orders", "positions", "reconciliation", "work")
@@ -20,7 +22,8 @@ _OPS_MAY = (
     "broker.halt_sending",
     "positions.change_crossing",  # to acknowledge it
 )
-# Fixes that act at the broker stay with nobody: that permission is given to a person, on purpose.
+# Not of any of the three: whoever sends, changes or cancels an order at Alpaca is chosen by name.
+_BROKER_MAY = ("reconciliation.approve_fix", "reconciliation.approve_broker_fix")
 _ADMIN_MAY = (
     "positions.add_riskparameters",
     "positions.change_riskparameters",
@@ -46,6 +49,7 @@ def ensure_groups() -> dict[str, Group]:
     views = list(Permission.objects.filter(content_type__app_label__in=_OUR_APPS, codename__startswith="view_"))
     ops = _named(_OPS_MAY)
     permissions = {TRADER: views, OPS: [*views, *ops], ADMIN: [*views, *ops, *_named(_ADMIN_MAY)]}
+    permissions[BROKER] = [*views, *_named(_BROKER_MAY)]
     groups = {}
     for name, wanted in permissions.items():
         groups[name], _created = Group.objects.get_or_create(name=name)

@@ -1,4 +1,4 @@
-"""People in Django admin. An admin makes people and puts them into the three groups; only a superuser goes beyond.
+"""People in Django admin. An admin makes people and puts them into the groups; only a superuser goes beyond.
 
 Nobody is deleted: their names stand in the journal. They are made inactive instead.
 """
@@ -15,7 +15,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from audit import journal
-from tradingsite.people import ADMIN, OPS, TRADER
+from tradingsite.people import ADMIN, BROKER, OPS, TRADER
 
 if TYPE_CHECKING:
     _Users = UserAdmin[User]
@@ -27,10 +27,11 @@ else:
 admin.site.unregister(User)
 admin.site.unregister(Group)
 
-THE_THREE = (TRADER, OPS, ADMIN)
+OUR_GROUPS = (TRADER, OPS, ADMIN, BROKER)
 _GROUPS_HELP = (
     "trader sees everything. ops also runs, approves, ignores and undoes. admin also sets parameters, policies and "
-    "people, and may enter this admin."
+    "people, and may enter this admin. broker comes beside one of them: it approves fixes that send, change or cancel an "
+    "order at Alpaca."
 )
 
 
@@ -89,7 +90,7 @@ class PersonAdmin(_Users):
         allowed = super().has_change_permission(request, obj)
         if obj is None or _is_superuser(request):
             return allowed
-        has_more = obj.groups.exclude(name__in=THE_THREE).exists() or obj.user_permissions.exists()
+        has_more = obj.groups.exclude(name__in=OUR_GROUPS).exists() or obj.user_permissions.exists()
         return allowed and not obj.is_superuser and not has_more
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -97,7 +98,7 @@ class PersonAdmin(_Users):
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "groups" and not _is_superuser(request):
-            kwargs["queryset"] = Group.objects.filter(name__in=THE_THREE)
+            kwargs["queryset"] = Group.objects.filter(name__in=OUR_GROUPS)
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: Any) -> None:

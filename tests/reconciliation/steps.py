@@ -51,7 +51,7 @@ def kinds(account: Account) -> dict[str, list[str]]:
 
 
 def backfill_all(account: Account, *, actor: str = "ops") -> Applied:
-    fixes = Fix.objects.filter(account=account).proposed()
+    fixes = Fix.objects.filter(account=account, acts_at_broker=False).proposed()
     approve_fixes(fixes=fixes, actor=actor, now=timezone.now())
     return apply_approved(account=account, actor=actor)
 

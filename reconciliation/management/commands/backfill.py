@@ -24,7 +24,9 @@ class Command(BaseCommand):
         add_account_option(parser)
         chosen = parser.add_mutually_exclusive_group(required=True)
         chosen.add_argument("--fix", type=int, nargs="+", metavar="ID", help="these fixes")
-        chosen.add_argument("--all", action="store_true", help="every proposed fix of the account")
+        chosen.add_argument(
+            "--all", action="store_true", help="every proposed fix of the account that acts in our books only"
+        )
         parser.add_argument("--as", dest="user", required=True, metavar="USER", help="the person who approves")
         parser.add_argument(
             "--override-guard",
@@ -87,7 +89,10 @@ def _chosen(options: dict[str, Any]) -> list[Fix]:
     fixes = Fix.objects.select_related("account").order_by("pk")
     if options["all"]:
         account = chosen_account(options["account"])
-        waiting = fixes.filter(account=account, state__in=[Fix.State.PROPOSED, Fix.State.APPROVED])
+        # Copying is not trading: what acts at Alpaca is approved by its id, one by one.
+        waiting = fixes.filter(
+            account=account, state__in=[Fix.State.PROPOSED, Fix.State.APPROVED], acts_at_broker=False
+        )
         return list(waiting.exclude(drifts__state=Drift.State.IGNORED))
     found = list(fixes.filter(pk__in=options["fix"]))
     missing = sorted(set(options["fix"]) - {fix.pk for fix in found})
