@@ -110,7 +110,7 @@ def _by_oco(position: Position, decision: Decision) -> PlanEffect:
         return _effect(position, f"Nothing: {decision.reason}")
     if decision.step == Step.WAIT:
         return _effect(position, f"Nothing yet: {decision.reason}", is_order=True)
-    if wish is not None:
+    if wish is not None and wish.qty > 0:
         return _effect(position, "Nothing: its OCO is live")
     return _effect(position, "Nothing: it is less than a share, or other exits hold its shares")
 

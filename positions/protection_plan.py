@@ -1,18 +1,22 @@
 """The plan `oco`: which step is next for one position, so that its stop and target are live at Alpaca. Pure.
 
-A generation is one OCO of one position. A generation that we cancelled because quantity or levels had moved is
-followed by another. One that ended otherwise without filling (refused, cancelled by somebody else, expired) is not
-tried again for the same wish: a person is told, and a new wish (more fills, other levels) is a new attempt.
+A generation is one OCO of one position. More fills get a generation of their own beside those that are live, so that
+no share loses its exits while another gets them. What is at other levels, or for more shares than are held, is
+cancelled by us and followed by another. A generation that ended otherwise without filling (refused, cancelled by
+somebody else, expired) is not tried again for the same wish: a person is told; a new wish is a new attempt.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, Decimal
 from enum import StrEnum
 
 from orders.lifecycle import IN_FLIGHT, SubmissionState, is_terminal
 
 TICK = Decimal("0.01")
+#: More OCOs than these for one position are merged into fewer.
+MOST_LIVE = 4
+_WHY_ANEW = "it is for another quantity or at other levels"
 _ZERO = Decimal(0)
 
 
@@ -26,7 +30,7 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What should be live: whole shares, and the levels of the position."""
+    """What is to be placed: whole shares, at the levels of the position."""
 
     qty: Decimal
     stop_loss: Decimal
@@ -85,37 +89,36 @@ def next_step(
     is_moving: bool,
 ) -> Decision:
     """Decide for one open position of `qty` shares. `is_moving`: it filled a moment ago, or a change is under way."""
-    own = max((order for order in exits if order.generation), key=lambda order: order.generation, default=None)
-    if own is not None and own.submission_state in IN_FLIGHT:
+    own = sorted((order for order in exits if order.generation), key=lambda order: order.generation)
+    if any(order.submission_state in IN_FLIGHT for order in own):
         return Decision(step=Step.WAIT, reason="its exits are on their way to Alpaca")
-    live = own if own is not None and own.is_live else None
-    wanted = whole_shares(qty) - _taken(order for order in exits if order is not live)
-    if live is not None:
-        return _keep(live, wanted, stop_loss, target, is_moving=is_moving)
-    if wanted <= 0:
-        return Decision(step=Step.NOTHING)
+    live = [order for order in own if order.is_live]
+    wanted = whole_shares(qty) - _taken(order for order in exits if order not in live)
+    missing = wanted - sum((order.leaves or _ZERO for order in live), _ZERO)
     if stop_loss is None or target is None:
-        return Decision(step=Step.BLOCKED, reason="it has no stop and target to place")
-    wish = Wish(qty=wanted, stop_loss=stop_loss, target=target)
-    if own is not None and wish.is_like(own) and (reason := _end_of(own)):
-        return Decision(step=Step.BLOCKED, wish=wish, order=own, reason=reason)
-    if own is not None and is_moving:
-        return Decision(step=Step.WAIT, reason="it moved a moment ago")
-    return Decision(step=Step.PLACE, wish=wish, generation=own.generation + 1 if own else 1)
-
-
-def _keep(
-    live: Exit, wanted: Decimal, stop_loss: Decimal | None, target: Decimal | None, *, is_moving: bool
-) -> Decision:
-    """What is live stays unless it is for another quantity or at other levels. Never renewed while things move."""
-    if stop_loss is None or target is None or wanted <= 0:
-        return Decision(step=Step.NOTHING)
-    wish = Wish(qty=wanted, stop_loss=stop_loss, target=target)
-    if live.leaves == wanted and wish.has_levels_of(live):
-        return Decision(step=Step.NOTHING, wish=wish)
-    if is_moving or live.status == "pending_cancel":
+        step = Step.BLOCKED if missing > 0 else Step.NOTHING
+        return Decision(step=step, reason="it has no stop and target to place")
+    wish = Wish(qty=missing, stop_loss=stop_loss, target=target)
+    surplus = _surplus(live, wish)
+    if missing <= 0 and surplus is None:
+        return Decision(step=Step.NOTHING, wish=replace(wish, qty=wanted))
+    if (own and is_moving) or any(order.status == "pending_cancel" for order in live):
         return Decision(step=Step.WAIT, wish=wish, reason="it moved a moment ago")
-    return Decision(step=Step.CANCEL, wish=wish, order=live, reason="it is for another quantity or at other levels")
+    if surplus is not None:
+        return Decision(step=Step.CANCEL, wish=replace(wish, qty=wanted), order=surplus, reason=_WHY_ANEW)
+    given_up = next((order for order in own if not order.is_live and wish.is_like(order) and _end_of(order)), None)
+    if given_up is not None:
+        return Decision(step=Step.BLOCKED, wish=wish, order=given_up, reason=_end_of(given_up))
+    return Decision(step=Step.PLACE, wish=wish, generation=own[-1].generation + 1 if own else 1)
+
+
+def _surplus(live: Sequence[Exit], wish: Wish) -> Exit | None:
+    """Return what has to go: at other levels, for more shares than there are, or one of too many small ones."""
+    for order in live:
+        if not wish.has_levels_of(order):
+            return order
+    is_too_much = wish.qty < 0 or (wish.qty > 0 and len(live) >= MOST_LIVE)
+    return live[-1] if live and is_too_much else None
 
 
 def _taken(exits: Iterable[Exit]) -> Decimal:

@@ -52,14 +52,37 @@ def test_what_is_as_it_should_be_stays():
     assert decide(own(stop_loss=Decimal("92.01"))).step == Step.NOTHING
 
 
-@pytest.mark.parametrize("change", [{"qty": "15"}, {"stop_loss": Decimal("92.02")}, {"target": Decimal(120)}])
-def test_another_quantity_or_level_is_placed_anew_once_things_are_quiet(change):
+@pytest.mark.parametrize("change", [{"qty": "6"}, {"stop_loss": Decimal("92.02")}, {"target": Decimal(120)}])
+def test_fewer_shares_or_another_level_are_placed_anew_once_things_are_quiet(change):
     assert decide(own(), is_moving=True, **change).step == Step.WAIT
     found = decide(own(), **change)
     assert (found.step, found.order.order_id) == (Step.CANCEL, 1)
     assert decide(own(status="pending_cancel"), **change).step == Step.WAIT
     again = decide(ended("canceled", was_cancelled_by_us=True), **change)
     assert (again.step, again.generation) == (Step.PLACE, 2)
+
+
+def test_more_shares_get_one_of_their_own_once_things_are_quiet():
+    assert decide(own(), qty="15", is_moving=True).step == Step.WAIT
+    found = decide(own(), qty="15")
+    assert (found.step, found.wish.qty, found.generation) == (Step.PLACE, Decimal(5), 2)
+    second = own(2, qty=Decimal(5), leaves=Decimal(5))
+    assert decide(own(), second, qty="15").step == Step.NOTHING
+    assert decide(own(), second, qty="12").order.order_id == 2  # the last goes first
+    gone = own(2, qty=Decimal(5), leaves=Decimal(0), status="canceled")
+    assert decide(own(), gone, qty="15").step == Step.BLOCKED
+
+
+def test_one_of_two_that_a_person_cancelled_is_not_placed_again():
+    second = own(2, qty=Decimal(5), leaves=Decimal(5))
+    assert decide(ended("canceled"), second, qty="15").step == Step.BLOCKED
+
+
+def test_many_small_ones_are_merged():
+    small = [own(number, qty=Decimal(1), leaves=Decimal(1)) for number in range(1, 5)]
+    assert decide(*small, qty="4").step == Step.NOTHING
+    found = decide(*small, qty="5")
+    assert (found.step, found.order.order_id) == (Step.CANCEL, 4)
 
 
 def test_a_target_that_filled_in_part_leaves_the_rest_live():

@@ -213,29 +213,44 @@ def test_a_short_is_mirrored(sim, account):
     assert_quiet(account)
 
 
-def test_more_fills_are_taken_into_a_new_oco(sim, oco):
+def test_more_fills_get_an_oco_of_their_own_and_the_first_stays(sim, oco):
     send(oco, "symbol,side,qty\nQCOM,buy,5\n")
-    until(oco, lambda: live_exits(sim) == [("limit", "15", "116", "new"), ("stop", "15", "92", "held")], "the new one")
-    assert OrderChange.objects.get().state == "done"
-    assert [o.client_order_id.split("-")[2][-2:] for o in plan_orders()] == ["g1", "g2"]
+    until(oco, lambda: len(live_exits(sim)) == 4, "the second one")
+    assert live_exits(sim) == [
+        ("limit", "10", "116", "new"), ("limit", "5", "116", "new"), ("stop", "10", "92", "held"),
+        ("stop", "5", "92", "held"),
+    ]  # fmt: skip
+    assert not OrderChange.objects.exists()
+    assert [order.client_order_id.split("-")[2][-2:] for order in plan_orders()] == ["g1", "g2"]
     assert_quiet(oco)
     assert coverage(oco) == Coverage.COVERED
     hit_the_stop(sim, oco)
     assert position().realized_pl == Decimal(-135)
+    assert_quiet(oco)
+
+
+def test_more_fills_at_another_price_move_the_levels_of_all(sim, oco):
+    sim.price("QCOM", "103")
+    send(oco, "symbol,side,qty\nQCOM,buy,5\n")  # on average 101
+    until(oco, lambda: live_exits(sim) == [("limit", "15", "117.16", "new"), ("stop", "15", "92.92", "held")], "one")
+    assert OrderChange.objects.get().state == "done"
+    assert_quiet(oco)
+    assert coverage(oco) == Coverage.COVERED
 
 
 def plan_orders():
     return list(Order.objects.filter(client_order_id__startswith="ts-p-position").order_by("pk"))
 
 
-def test_partial_fills_end_in_one_oco_for_all_of_it(sim, account):
+def test_partial_fills_end_in_exits_for_all_of_it(sim, account):
     choose(account, ProtectionPlan.OCO)
     sim.configure(partial_fills=True, fill_delay_ms=200)
     send(account)
     sim.configure(partial_fills=False)
-    expected = [("limit", "10", "116", "new"), ("stop", "10", "92", "held")]
-    until(account, lambda: position().qty == 10 and live_exits(sim) == expected, "the exits of all of it")
+    until(account, lambda: sum(int(qty) for _type, qty, *_rest in live_exits(sim)) == 20, "the exits of all of it")
+    assert position().qty == 10
     assert_quiet(account)
+    assert coverage(account) == Coverage.COVERED
 
 
 def test_new_levels_on_an_open_position_are_placed_anew(sim, oco):
@@ -336,6 +351,7 @@ def test_what_a_person_cancelled_is_not_placed_again(sim, oco):
     send(oco, "symbol,side,qty\nQCOM,buy,5\n")  # another wish
     until(oco, lambda: len(live_exits(sim)) == 2, "the exits of more")
     assert live_exits(sim)[0][1] == "15"
+    assert len(troubles(oco, timezone.now())) == 0
 
 
 # --- Killed, and two at the same time -------------------------------------------------------------------------
