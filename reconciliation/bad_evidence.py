@@ -1,5 +1,6 @@
 """Note that a read proves nothing, as a difference of its own. Everything else stays as it was."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -8,7 +9,9 @@ from reconciliation.kinds import KINDS, Kind
 from reconciliation.models import Drift, Run
 
 
-def store_evidence_drift(*, run: Run, kind: Kind, sentence: str, now: datetime, key: str = "") -> Drift:
+def store_evidence_drift(
+    *, run: Run, kind: Kind, sentence: str, now: datetime, key: str = "", seen: Mapping[str, str] | None = None
+) -> Drift:
     """Note that the evidence is bad. Everything else stays as it was: a bad read proves nothing."""
     key = key or f"{kind.value}:{run.account.slug}"
     values: dict[str, Any] = {
@@ -16,7 +19,7 @@ def store_evidence_drift(*, run: Run, kind: Kind, sentence: str, now: datetime, 
         "group": KINDS[kind].group,
         "severity": KINDS[kind].severity.value,
         "local": {},
-        "broker": {},
+        "broker": dict(seen or {}),
         "last_run": run,
         "last_seen_at": now,
     }

@@ -30,12 +30,18 @@ def check_account(
         raise AccountReset(
             f"Alpaca shows account {found.account_number}, made {found.created_at:%Y-%m-%d %H:%M} UTC, after these "
             f"books were bound to {account.broker_account_number}: the account was reset. Nothing was changed. "
-            "Start a new account row for it, or give the old keys."
+            "Give the old keys, or bind these books anew.",
+            seen=_seen(found),
         )
     raise WrongAccount(
         f"These books belong to account {account.broker_account_number}, but the keys open {found.account_number}. "
-        "Nothing was changed. Check the keys of this installation."
+        "Nothing was changed. Check the keys of this installation.",
+        seen=_seen(found),
     )
+
+
+def _seen(found: BrokerAccount) -> dict[str, str]:
+    return {"account_id": found.account_id, "account_number": found.account_number}
 
 
 def _refuse_foreign_books(account: Account, gateway: Gateway, found: BrokerAccount, seen: Collection[str]) -> None:
@@ -49,7 +55,8 @@ def _refuse_foreign_books(account: Account, gateway: Gateway, found: BrokerAccou
     except NotFound:
         raise WrongAccount(
             f"These books hold order {newest.broker_order_id} ({newest}), which account {found.account_number} does "
-            "not know: they belong to another account. Nothing was changed. Check the keys of this installation."
+            "not know: they belong to another account. Nothing was changed. Check the keys of this installation.",
+            seen=_seen(found),
         ) from None
 
 

@@ -1,5 +1,7 @@
 """What a person can be told about a reconciliation that cannot go on."""
 
+from collections.abc import Mapping
+
 
 class ReconciliationError(Exception):
     """The text is a sentence for the person who must act."""
@@ -10,10 +12,17 @@ class IncompleteRead(ReconciliationError):
 
 
 class WrongAccount(IncompleteRead):
-    """The key pair opens another account than the one these books belong to."""
+    """The key pair opens another account than the one these books belong to.
+
+    `seen`: which account answers, as account_id and account_number; empty if that is not known.
+    """
+
+    def __init__(self, sentence: str, *, seen: Mapping[str, str] | None = None) -> None:
+        super().__init__(sentence)
+        self.seen = dict(seen or {})
 
 
-class AccountReset(IncompleteRead):
+class AccountReset(WrongAccount):
     """The account was re-made at Alpaca: new identity, empty history."""
 
 

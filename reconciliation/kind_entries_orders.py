@@ -18,15 +18,15 @@ EVIDENCE_ENTRIES = {
         detected="The account that answers has another id than the one these books are bound to; or books that are not "
         "bound yet hold an order that it does not know.",
         no_fix="Nothing is read of it and nothing is written. Give the right keys; or, if the books shall begin anew "
-        "with it, an admin binds it with a typed confirmation, which archives the old rows.",
+        "with it, a person of ops or admin binds them with a typed confirmation, which archives the old rows.",
         verified="The next run with the right account ends it.",
         undone=NOTHING_DONE,
     ),
     Kind.ACCOUNT_RESET: KindEntry(
         detected="Another account answers, and it was made after these books were bound: Alpaca re-made a paper "
         "account.",
-        no_fix="Its empty history says nothing about the old positions, so nothing is written. An admin binds the new "
-        "account with a typed confirmation, which archives the old rows.",
+        no_fix="Its empty history says nothing about the old positions, so nothing is written. A person of ops or "
+        "admin binds the new account with a typed confirmation, which archives the old rows.",
         verified="The next run with the bound account ends it.",
         undone=NOTHING_DONE,
     ),

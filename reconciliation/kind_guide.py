@@ -59,7 +59,7 @@ class Guide:
 
     @property
     def repair(self) -> str:
-        without = f"None is proposed: {self.entry.no_fix}" if not self.entry.fix else ""
+        without = f"None is proposed. {self.entry.no_fix}" if not self.entry.fix else ""
         also = f" No fix: {self.entry.no_fix[0].lower()}{self.entry.no_fix[1:]}" if self.entry.no_fix else ""
         return without or self.entry.fix + also
 

@@ -205,6 +205,8 @@ def _written(operation: Mapping[str, Any]) -> str:
             return "one fill less" if not operation.get("fills") else "one fill as Alpaca has it"
         case "accept_terms":
             return "the order's terms as Alpaca has them"
+        case "void_order":
+            return "the order as one that Alpaca does not have"
         case "close_change":
             return "the end of a change that Alpaca did not make"
         case _:
@@ -215,8 +217,10 @@ def activity_ids(evidence: Mapping[str, Any]) -> list[str]:
     return [str(fill.get("id", "")) for fill in evidence.get("fills") or [] if fill.get("id")]
 
 
-#: What is wrong beside a read that is good: who can end it.
-_BESIDE_A_GOOD_READ = {
+#: What is wrong with the account, the clocks or the stream: who can end it.
+_WHO_ENDS_IT = {
+    "wrong_account": "Nothing was read of that account, nothing was changed. Give the right keys and reconcile again.",
+    "account_reset": "Nothing was read of that account, nothing was changed. Give the old keys, or bind the books anew.",
     "restricted_account": "Nothing in our database repairs this: it ends at Alpaca. The other differences are judged.",
     "clock_skew": "Nothing in our database repairs this: it ends when the clocks agree. The read is good.",
     "stream_gap": "It ends with the next complete run after the connection is back. Reconcile to read at once.",
@@ -225,8 +229,8 @@ _BESIDE_A_GOOD_READ = {
 
 def why_no_fix(drift: Drift) -> str:
     """A difference without a proposal says why, so that nobody waits for one."""
-    if drift.kind in _BESIDE_A_GOOD_READ:
-        return _BESIDE_A_GOOD_READ[drift.kind]
+    if drift.kind in _WHO_ENDS_IT:
+        return _WHO_ENDS_IT[drift.kind]
     if drift.group == "evidence":
         return "The read proves nothing, so nothing is proposed and nothing was changed. Reconcile again."
     if drift.kind == "unconfirmed_submit" and not drift.broker:

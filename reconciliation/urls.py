@@ -1,12 +1,13 @@
 from django.urls import path
 
-from reconciliation import care_views, run_views, views
+from reconciliation import care_views, rebind_views, run_views, views
 
 app_name = "reconciliation"
 urlpatterns = [
     path("", views.index, name="index"),
     path("start/", views.start, name="start"),
     path("approve/", views.approve, name="approve"),
+    path("drifts/<int:drift_id>/rebind/", rebind_views.rebind, name="rebind"),
     path("drifts/<int:drift_id>/ignore/", care_views.ignore, name="ignore"),
     path("drifts/<int:drift_id>/unignore/", care_views.unignore, name="unignore"),
     path("drifts/<int:drift_id>/assign/", care_views.assign, name="assign"),
