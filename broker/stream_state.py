@@ -10,6 +10,8 @@ from broker.models import Account, StreamState
 WRITE_EVERY, WRITE_AT_MOST_EVERY = timedelta(seconds=5), timedelta(seconds=1)
 #: Without a word from the follower, or from Alpaca to it, for so long the stream is not relied on.
 STALE_AFTER = timedelta(seconds=20)
+#: The reason of the gap while a follower that has just begun makes its first connection.
+NOT_FOLLOWED = "It was not followed before."
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class StreamNote:
         self.row, _made = StreamState.objects.get_or_create(account=account)
         missed_since = self.row.gap_since or self.row.last_heard_at
         self.row.gap_since = min(missed_since, now) if missed_since else now
-        self.row.gap_reason = "It was not followed before."
+        self.row.gap_reason = NOT_FOLLOWED
         self.row.holder, self.row.connected_at = holder, None
         self._changed = True
 

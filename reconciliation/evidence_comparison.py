@@ -16,7 +16,7 @@ from reconciliation.kinds import Kind
 
 #: Clocks that are further apart are said to differ, and the windows of reading are widened by as much.
 MOST_SKEW = timedelta(seconds=2)
-#: A connection that is followed and heard nothing for so long, not even a pong, is as good as broken.
+#: A stream that is followed and brought nothing for so long, not even a pong, is broken or as good as broken.
 LONGEST_SILENCE = timedelta(seconds=60)
 
 _BLOCKS = {
@@ -88,15 +88,12 @@ def _gap(stream: StreamFacts | None, evidence: BrokerEvidence) -> Iterator[Diffe
     began = evidence.began_at
     if stream is None or began is None:
         return
-    since, words = None, ""
-    if stream.gap_since is not None and stream.gap_since > began:
-        since, words = stream.gap_since, stream.gap_reason or "the connection broke"
-    elif stream.is_followed and stream.connected_at is None:
-        since, words = stream.gap_since or began, stream.gap_reason or "there is no connection"
-    elif stream.is_followed and stream.last_heard_at is not None and began - stream.last_heard_at > LONGEST_SILENCE:
-        since, words = stream.last_heard_at, "the connection is open but silent"
-    if since is None:
-        return
+    heard = stream.last_heard_at or stream.gap_since
+    if not stream.is_followed or heard is None or began - heard <= LONGEST_SILENCE:
+        return  # a short break is made good by its follower
+    since, words = heard, "the connection is open but silent"
+    if stream.connected_at is None:
+        words = stream.gap_reason or "there is no connection"
     yield Difference(
         kind=Kind.STREAM_GAP,
         subject="trade_updates",

@@ -220,7 +220,7 @@ def activity_ids(evidence: Mapping[str, Any]) -> list[str]:
 #: What is wrong with the account, the clocks or the stream: who can end it.
 _WHO_ENDS_IT = {
     "wrong_account": "Nothing was read of that account, nothing was changed. Give the right keys and reconcile again.",
-    "account_reset": "Nothing was read of that account, nothing was changed. Give the old keys, or bind the books anew.",
+    "account_reset": "Nothing was read of that account, nothing was changed. Give the old keys, or bind new books.",
     "restricted_account": "Nothing in our database repairs this: it ends at Alpaca. The other differences are judged.",
     "clock_skew": "Nothing in our database repairs this: it ends when the clocks agree. The read is good.",
     "stream_gap": "It ends with the next complete run after the connection is back. Reconcile to read at once.",

@@ -7,6 +7,7 @@ from typing import TypeVar
 from django.db.models.fields.json import KeyTextTransform
 
 from broker.models import Account, StreamState
+from broker.stream_state import NOT_FOLLOWED
 from broker.types import BrokerPosition
 from orders.alive import working
 from orders.changing import symbols_under_way
@@ -114,7 +115,7 @@ def _stream_of(account: Account) -> StreamFacts | None:
     if state is None:
         return None
     return StreamFacts(
-        is_followed=state.holder != "",
+        is_followed=state.holder != "" and state.gap_reason != NOT_FOLLOWED,
         connected_at=state.connected_at,
         last_heard_at=state.last_heard_at,
         gap_since=state.gap_since,

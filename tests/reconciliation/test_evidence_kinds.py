@@ -8,6 +8,7 @@ from django.conf import LazySettings
 from django.utils import timezone
 
 from broker.models import Account, StreamState
+from broker.stream_state import NOT_FOLLOWED
 from reconciliation.models import Drift, ReadingCursor, Run
 from tests.reconciliation.steps import kinds, open_books, placed, reconcile, record_as
 from tests.simulation import SimAccount
@@ -124,7 +125,7 @@ def test_incomplete_run_closes_nothing_and_says_so(account: Account, sim: SimAcc
 
 def test_broken_connection_is_a_gap_until_it_is_back(account: Account) -> None:
     since = timezone.now() - timedelta(minutes=5)
-    state = follow(account, connected_at=None, gap_since=since, gap_reason="The connection broke.")
+    state = follow(account, connected_at=None, last_heard_at=since, gap_since=since, gap_reason="The connection broke.")
     assert reconcile(account).state == Run.State.DRIFT
     assert kinds(account) == {"stream_gap": []}
     state.refresh_from_db()
@@ -139,6 +140,17 @@ def test_silent_connection_is_a_gap(account: Account) -> None:
     reconcile(account)
     assert kinds(account) == {"stream_gap": []}
     assert "silent" in Drift.objects.get(kind="stream_gap").sentence
+
+
+def test_short_break_and_a_first_connection_are_no_drift(account: Account) -> None:
+    """Whoever follows the stream makes them good within seconds."""
+    now = timezone.now()
+    recently = now - timedelta(seconds=20)
+    follow(account, connected_at=None, last_heard_at=recently, gap_since=recently, gap_reason="The connection broke.")
+    assert reconcile(account).state == Run.State.IN_SYNC
+    long_ago = now - timedelta(days=2)
+    follow(account, connected_at=None, last_heard_at=long_ago, gap_since=long_ago, gap_reason=NOT_FOLLOWED)
+    assert reconcile(account).state == Run.State.IN_SYNC
 
 
 def test_without_a_stream_nothing_is_missed(account: Account) -> None:
