@@ -5,12 +5,12 @@ BIN := $(VENV)/bin
 SETUP := $(PYTHON) setup_environment.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup run worker sim lint format typecheck screenshots lock clean
+.PHONY: help demo test setup run worker stream sim lint format typecheck screenshots lock clean
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo:  ## Start simulator, web and worker with the day of 6 November 2025 loaded
+demo:  ## Start simulator, web, worker and stream with the day of 6 November 2025 loaded
 	@$(SETUP) run
 	@exec $(BIN)/python manage.py demo
 
@@ -28,6 +28,10 @@ run:  ## Start the web server alone (settings from the environment)
 worker:  ## Start the worker with its watchdog alone
 	@$(SETUP) run
 	@exec $(BIN)/python manage.py worker
+
+stream:  ## Follow the stream of trade updates alone
+	@$(SETUP) run
+	@exec $(BIN)/python manage.py stream
 
 sim:  ## Start the simulator alone
 	@$(SETUP) run
