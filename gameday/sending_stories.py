@@ -1,0 +1,90 @@
+"""Stories of orders whose fate was not known, or was known wrongly."""
+
+from gameday.stage import Stage
+from gameday.story import Story
+from orders.models import Fill, Order
+
+
+class LostAnswerIsNotLostOrder(Story):
+    number = 2
+    title = "A lost answer is not a lost order"
+    harm = "Network errors counted as 'no such order': live orders were given up, or sent again and filled twice."
+
+    def arrange(self, stage: Stage) -> None:
+        stage.venue.fault("drop_answer", "POST", "^/v2/orders$", times=1)
+        stage.broker("takes the order and hangs up before it answers")
+        stage.notes["posts"] = len(stage.venue.requests("POST", "/v2/orders"))
+
+    def act(self, stage: Stage) -> None:
+        status, orders = stage.submit({"symbol": stage.symbol, "side": "buy", "qty": "10"})
+        stage.software(f"submit_batch ends with status {status}; the order is {orders[0].submission_state}")
+        stage.notes["order"] = orders[0]
+
+    def expect(self, stage: Stage) -> None:
+        order = stage.settle(stage.notes["order"])
+        stage.follow(order, "filled")
+        stage.repaired(f"found by its client_order_id: {order.client_order_id} is {order.status}")
+        there = stage.venue.orders_of(order.client_order_id)
+        posts = len(stage.venue.requests("POST", "/v2/orders")) - stage.notes["posts"]
+        stage.demand(len(there) == 1, f"{len(there)} orders of that name are at the broker")
+        stage.demand(posts == 1, f"the order was sent {posts} times")
+        stage.figure("times sent", posts)
+        stage.is_sound()
+
+
+class ThreeRunsChangeNothing(Story):
+    number = 3
+    title = "Doing it three times is doing it once"
+    harm = "Each restart imported the same orders and fills again: positions were counted two and three times."
+
+    def arrange(self, stage: Stage) -> None:
+        stage.venue.by_hand(symbol=stage.symbol, side="buy", qty="10")
+        stage.broker(f"somebody bought 10 {stage.symbol} in the app")
+        stage.reconcile()
+
+    def act(self, stage: Stage) -> None:
+        stage.backfill()
+        stage.notes["books"] = stage.books()
+
+    def expect(self, stage: Stage) -> None:
+        for again in ("once more", "and again", "and with the whole history"):
+            stage.software(f"reads and repairs {again}")
+            stage.reconcile(*(["--full"] if "whole" in again else []))
+            stage.backfill()
+            stage.demand(stage.books() == stage.notes["books"], f"the books changed when it was done {again}")
+        fills = Fill.objects.filter(account=stage.account, symbol=stage.symbol).count()
+        stage.demand(fills == 1, f"{fills} fills stand for one execution")
+        stage.figure("fills booked", fills)
+        stage.is_sound()
+
+
+class OrderThatIsAliveIsNotDone(Story):
+    number = 6
+    title = "An order that is alive is not done because the books say so"
+    harm = "A cancel that never arrived was booked as done; the next order was stacked on one that still could fill."
+
+    def arrange(self, stage: Stage) -> None:
+        order = stage.buy("10", order_type="limit", limit_price="50", time_in_force="gtc")
+        stage.notes["order"] = order
+        stage.broker(f"an order for 10 {stage.symbol} at 50 is open")
+
+    def act(self, stage: Stage) -> None:
+        # What a program does that books a cancel before Alpaca confirmed it.
+        Order.objects.filter(pk=stage.notes["order"].pk).update(status="canceled")
+        stage.software("the books say canceled, as a faulty program left them")
+
+    def expect(self, stage: Stage) -> None:
+        run = stage.reconcile()
+        stage.demand(stage.roots(run) == ["zombie_order"], f"found {stage.roots(run)} instead of a zombie")
+        order = Order.objects.get(pk=stage.notes["order"].pk)
+        stage.backfill()
+        order.refresh_from_db()
+        at_broker = stage.venue.order(order.broker_order_id)["status"]
+        stage.repaired(f"here it is {order.status}, at Alpaca {at_broker}")
+        stage.demand(order.status == at_broker, f"here it is {order.status}, at Alpaca {at_broker}")
+        if at_broker == "new":
+            stage.venue.api("DELETE", f"/v2/orders/{order.broker_order_id}")
+            stage.follow(order, "canceled")
+        stage.figure("open orders left", len(stage.venue.open_orders(stage.symbol)))
+        stage.demand(not stage.venue.open_orders(stage.symbol), "an order is left open")
+        stage.is_sound()

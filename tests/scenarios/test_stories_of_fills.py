@@ -1,0 +1,25 @@
+"""Stories of executions that were lost, counted twice, or priced by a guess."""
+
+from collections.abc import Callable
+
+import pytest
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Survives = Callable[[int], dict[str, str]]
+
+
+def test_story_05_guess_steps_aside_when_the_true_fill_comes(survives: Survives) -> None:
+    assert "average" in survives(5)
+
+
+def test_story_07_stream_that_falls_silent_loses_no_fill(survives: Survives) -> None:
+    assert "seconds without the stream" in survives(7)
+
+
+def test_story_08_partial_fills_add_up_whichever_was_missed(survives: Survives) -> None:
+    assert "fills" in survives(8)
+
+
+def test_story_15_exit_has_the_price_that_was_paid_or_none(survives: Survives) -> None:
+    assert "profit" in survives(15)
