@@ -70,6 +70,16 @@ class LocalChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LocalOpposite:
+    """A person wants what a fix did at Alpaca reversed: this order cancelled, or replaced by one on its old terms."""
+
+    fix_pk: int
+    key: str  # of the fix
+    broker_order_id: str
+    wanted: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LocalFill:
     activity_id: str
     broker_order_id: str
@@ -140,6 +150,7 @@ class LocalRecord:
     changes: tuple[LocalChange, ...] = ()
     symbols_changing: frozenset[str] = frozenset()  # a cancel or replacement in them is under way
     protection_plan: str = "record_only"
+    opposites: tuple[LocalOpposite, ...] = ()
     closed: tuple[ClosedPosition, ...] = ()
     booked_activities: frozenset[str] = frozenset()  # ids of Alpaca's entries that the ledger or the cash ledger has
     asset_ids: Mapping[str, str] = field(default_factory=dict)  # of held symbols that Alpaca does not show

@@ -20,7 +20,14 @@ from reconciliation.evidence import BrokerEvidence, LocalRecord
 from reconciliation.explanation import new_fills
 from reconciliation.guesses import guesses_to_take_back
 from reconciliation.kinds import Kind
-from reconciliation.order_planning import plan_busted_fill, plan_closed_without_exit, plan_refused_change, plan_terms
+from reconciliation.opposite_planning import plan_opposites
+from reconciliation.order_planning import (
+    plan_busted_fill,
+    plan_closed_without_exit,
+    plan_missing_order,
+    plan_refused_change,
+    plan_terms,
+)
 from reconciliation.proposals import Operation, Proposal, fill_text, make_proposal, position_columns
 from reconciliation.protection_explanation import is_protection
 from reconciliation.protection_planning import PROTECTION_PLANNERS, broker_choices
@@ -73,6 +80,7 @@ ADJUSTS_POSITION = frozenset(
 Planner = Callable[[Difference, Sequence[Difference], LocalRecord, BrokerEvidence], Proposal | None]
 #: Kinds whose repair is planned in a module of its own. A planner returns None where no honest repair exists.
 PLANNERS: Mapping[Kind, Planner] = {
+    Kind.ORDER_MISSING_AT_BROKER: plan_missing_order,
     Kind.TERMS_DIFFER: plan_terms,
     Kind.REFUSED_CHANGE: plan_refused_change,
     Kind.FILL_BUSTED: plan_busted_fill,
@@ -110,7 +118,7 @@ def plan(explained: list[Explained], record: LocalRecord, evidence: BrokerEviden
             proposals.append(adjust_position(root, record, evidence))
         elif root.kind == Kind.PENDING_NEVER_FILLED:
             proposals.append(rebuild(root, record, evidence))
-    return [*proposals, *broker_choices(roots, evidence)]
+    return [*proposals, *broker_choices(roots, evidence), *plan_opposites(record, evidence)]
 
 
 def _can_be_copied(root: Difference, about: list[Difference]) -> bool:

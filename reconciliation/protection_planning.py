@@ -139,19 +139,22 @@ def _replace(
         wanted = {**wanted, "stop_price": plain(planned) or "", **_limit_beside(order, planned)}
     if not wanted:
         return None
-    words = {"qty": "for", "stop_price": "stop at", "limit_price": "limit at", "time_in_force": "good till cancelled"}
-    terms = [words[name] if name == "time_in_force" else f"{words[name]} {value}" for name, value in wanted.items()]
     before = exit_facts(order)
     return make_proposal(
         root,
         action="replace_order",
-        title=f"Replace the stop in {root.symbol}: {', '.join(terms)}",
-        operations=[_change("replace_order", order, wanted=wanted)],
+        title=f"Replace the stop in {root.symbol}: {in_terms(wanted)}",
+        operations=[change_operation("replace_order", order, wanted=wanted)],
         before={"order": {}},
         broker={"order": before},
         after={"order": {**before, **wanted, "broker_order_id": "a new one", "status": "live"}},
         about=[root, *(other for other in followers if other.broker_order is not None)],
     )
+
+
+def in_terms(wanted: Mapping[str, str]) -> str:
+    words = {"qty": "for", "stop_price": "stop at", "limit_price": "limit at", "time_in_force": "good"}
+    return ", ".join(f"{words[name]} {'till cancelled' if value == 'gtc' else value}" for name, value in wanted.items())
 
 
 def _limit_beside(order: BrokerOrder, stop: Decimal) -> dict[str, str]:
@@ -207,7 +210,7 @@ def cancel(root: Difference, orders: Sequence[BrokerOrder], *, key_end: str = ""
         root,
         action="cancel_order",
         title=f"Cancel the order to {names}",
-        operations=[_change("cancel_order", order) for order in orders],
+        operations=[change_operation("cancel_order", order) for order in orders],
         before={"order": _local(root)},
         broker={"order": facts},
         after={"order": {**facts, "status": "canceled"}},
@@ -220,7 +223,7 @@ def _local(root: Difference) -> Facts:
     return {"status": root.local["status"]} if "status" in root.local else {}
 
 
-def _change(op: str, order: BrokerOrder, *, wanted: Mapping[str, str] | None = None) -> Operation:
+def change_operation(op: str, order: BrokerOrder, *, wanted: Mapping[str, str] | None = None) -> Operation:
     operation: Operation = {
         "op": op,
         "symbol": order.symbol,

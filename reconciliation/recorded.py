@@ -29,6 +29,7 @@ from reconciliation.evidence import (
     Percentages,
     StreamFacts,
 )
+from reconciliation.opposites import wanted_opposites
 from reconciliation.order_comparison import group_of
 from reconciliation.position_comparison import averages_agree
 from reconciliation.terms import spell_terms
@@ -58,6 +59,7 @@ def load_record(*, account: Account, evidence: BrokerEvidence) -> LocalRecord:
         changes=_unsettled_changes(account, evidence),
         symbols_changing=frozenset(symbols_under_way(account)),
         protection_plan=account.protection_plan,
+        opposites=wanted_opposites(account),
         booked_activities=booked_activities(account, evidence),
         asset_ids=asset_ids(account, stored, evidence),
         cash=cash_books(account),

@@ -11,6 +11,7 @@ from reconciliation.corporate_operations import symbols_of
 from reconciliation.errors import FixRefused
 from reconciliation.models import Drift, Fix, ReadingCursor
 from reconciliation.operations import check_reversible, restore_closed, reverse
+from reconciliation.opposites import opposite_in_words
 from reconciliation.storing import HELD_BACK
 
 UNDOABLE = (Fix.State.APPLIED, Fix.State.VERIFIED, Fix.State.FAILED)
@@ -21,6 +22,8 @@ def undo_fix(*, fix: Fix, actor: str, now: datetime, reason: str = "") -> Fix:
 
     Undoing twice, or by two people at once: one of them undoes, the other is told.
     """
+    if fix.acts_at_broker:
+        raise FixRefused(f"Fix {fix.pk} acted at Alpaca. {opposite_in_words(fix)}")
     if fix.state not in UNDOABLE or fix.undo_plan is None:
         raise FixRefused(f"Fix {fix.pk} is {fix.get_state_display().lower()}: there is nothing of it to undo.")
     with transaction.atomic():

@@ -14,6 +14,7 @@ from reconciliation.applying import Applied, apply_approved
 from reconciliation.approving import approve_fixes
 from reconciliation.errors import FixRefused
 from reconciliation.models import Fix, Run
+from reconciliation.opposites import has_opposite, want_opposite
 from reconciliation.undoing import undo_fix
 from tests.reconciliation.steps import kinds, open_books, open_roots, placed, reconcile, record_as
 from tests.simulation import SimAccount
@@ -98,7 +99,7 @@ def test_naked_position_gets_stop_and_target_as_one_oco(held: Account, sim: SimA
     assert (fix.acts_at_broker, fix.is_safe_copy) == (True, False)
     assert live(sim) == [("limit", "10", None), ("stop", "10", "92")]
     assert {order.origin for order in Order.objects.exclude(client_order_id="ts-1")} == {"protection"}
-    with pytest.raises(FixRefused, match="cannot be taken back"):
+    with pytest.raises(FixRefused, match="cancel the order that it placed"):
         undo_fix(fix=fix, actor="keeper", now=timezone.now())
 
 
@@ -391,3 +392,65 @@ def test_zombie_can_be_cancelled_instead_of_reopened(account: Account, sim: SimA
     assert live(sim) == []
     assert reconcile(account).state == Run.State.IN_SYNC
     assert Fix.objects.get(action="restate_order").state in {Fix.State.WITHDRAWN, Fix.State.STALE}
+
+
+# --- The way back ---------------------------------------------------------------------------------------------
+
+
+def want_back(fix: Fix, *, actor: str = "keeper") -> None:
+    want_opposite(fix=fix, actor=actor, reason="not meant", now=timezone.now())
+
+
+def test_opposite_of_placing_is_another_fix_that_cancels(held: Account, sim: SimAccount) -> None:
+    plan(held)
+    reconcile(held)
+    placed_by = assert_repaired_at_broker(held)
+    with pytest.raises(FixRefused, match="ops may not approve"):
+        want_back(placed_by, actor="ops")
+    assert has_opposite(placed_by)
+    want_back(placed_by)
+    assert not has_opposite(placed_by)
+    with pytest.raises(FixRefused, match="no opposite"):
+        want_back(placed_by)
+    reconcile(held)
+    opposite = only_fix(held)
+    assert (opposite.action, opposite.key) == ("cancel_order", f"{placed_by.key}:opposite:{placed_by.pk}")
+    [ended] = act(held).fixes
+    assert ended.state == Fix.State.VERIFIED, ended.outcome
+    assert live(sim) == []
+    # The plan wants a stop again, and the old wish asks for nothing more.
+    assert kinds(held) == {"naked_position": []}
+    assert only_fix(held).action == "place_protection"
+
+
+def test_opposite_of_replacing_goes_back_to_the_old_terms(held: Account, sim: SimAccount) -> None:
+    exit_order(held, sim, stop_price="80")
+    reconcile(held)
+    want_back(assert_repaired_at_broker(held))
+    reconcile(held)
+    assert only_fix(held).title == "Replace the order in QCOM back: stop at 80"
+    act(held)
+    assert live(sim) == [("stop", "10", "80")]
+    assert kinds(held) == {"stop_price": []}
+
+
+def test_a_cancelled_order_does_not_come_back(account: Account, sim: SimAccount) -> None:
+    orphaned(account, sim, orders=[{"client_order_id": "ts-stop"}])
+    reconcile(account)
+    fix = assert_repaired_at_broker(account)
+    with pytest.raises(FixRefused, match="a new one must be sent"):
+        want_back(fix)
+
+
+def test_opposite_that_lost_its_order_is_withdrawn(held: Account, sim: SimAccount) -> None:
+    plan(held)
+    reconcile(held)
+    want_back(assert_repaired_at_broker(held))
+    plan(held, "record_only")
+    reconcile(held)
+    opposite = only_fix(held)
+    [parent] = [row for row in sim.api("GET", "/v2/orders") if row["type"] == "limit"]
+    sim.act("cancel", order_id=parent["id"])
+    reconcile(held)
+    opposite.refresh_from_db()
+    assert opposite.state == Fix.State.WITHDRAWN
