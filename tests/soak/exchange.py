@@ -32,7 +32,7 @@ class Exchange:
         self.url, self.simulator, self.loop = running.url, running.simulator, loop
         clock = self.simulator.venue.clock
         clock._host = lambda: TIME.nanos
-        self.simulator.venue.scheduler.now = lambda: TIME.seconds
+        self.simulator.venue.scheduler.now = lambda: TIME.elapsed
         self.simulator.limits._wall = lambda: TIME.seconds
         TIME.market, TIME.tick = self._run_due, self.simulator.tick
 

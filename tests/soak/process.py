@@ -36,7 +36,7 @@ class Process:
 
     def calm(self) -> None:
         """Nothing is about to happen to it."""
-        self.is_dead = False
+        self.is_dead = self.is_acting = False
         self._statements = self._errors = self._requests = 0
         self._is_after = False
         self._point = ""
@@ -82,6 +82,8 @@ class Process:
 
         if self.is_dead:
             raise Crash
+        if not self.is_acting:  # the story itself looks
+            return execute(sql, params, many, context)
         if self._errors:
             self._errors -= 1
             if not self._errors:
@@ -105,7 +107,7 @@ class Process:
             self.die()
 
     def _counts_down(self) -> bool:
-        if not self._statements:
+        if not self._statements or not self.is_acting:
             return False
         self._statements -= 1
         return not self._statements

@@ -10,7 +10,7 @@ from django.utils import timezone
 from alpacasim.times import to_datetime
 from orders.halting import resume_sending
 from orders.lifecycle import IN_FLIGHT, is_terminal
-from orders.models import Fill, Order, OrderChange
+from orders.models import Fill, Order, OrderChange, OrderEvent
 from positions.models import Adjustment, Position
 from positions.rebuilding import compute_positions, differences
 from reconciliation.applying import apply_approved
@@ -57,22 +57,23 @@ def heal(world: World) -> None:
 
 def drain(world: World, random: Random) -> None:
     """The worker has nothing left to do; what it has sent is known, one way or the other."""
-    quiet = 0
+    quiet, was = 0, _signature(world)
     for _ in range(MOST_TURNS):
-        before = len(world.exchange.requests())
-        said = world.work(random, rounds=1, is_orderly=True)
+        said = world.work(random, rounds=2, is_orderly=True)
         expect(not said, f"With nothing wrong the worker's task fails: {said}")
-        TIME.advance(5)
-        waiting = _unsettled()
-        asked = {row["path"] for row in world.exchange.requests()[before:]} - _FIGURES
-        quiet = 0 if waiting or asked else quiet + 1
+        TIME.advance(20)
+        now = _signature(world)
+        quiet = 0 if _unsettled() or now != was else quiet + 1
         if quiet >= 4:
             return
+        was = now
     expect(not _unsettled(), f"Still not settled long after everything is well: {_unsettled()}")
 
 
-#: Asked for the pages' figures, whatever else happens.
-_FIGURES = {"/v2/account", "/v2/clock", "/v2/positions"}
+def _signature(world: World) -> object:
+    """Changes whenever anything of consequence does."""
+    counts = [model.objects.count() for model in (Order, OrderEvent, Fill, OrderChange, Drift, Fix)]
+    return counts, [(order.id, order.status, order.filled_qty) for order in world.exchange.orders]
 
 
 def _unsettled() -> list[str]:
@@ -100,11 +101,13 @@ def repair(world: World) -> list[Fix]:
         for fix in done.fixes:
             if fix.state not in {Fix.State.VERIFIED, Fix.State.STALE, Fix.State.WITHDRAWN}:
                 expect(fix.outcome, f"Fix {fix.pk} {fix.title} is {fix.state} and does not say why.")
-                expect(False, f"Fix {fix.pk} {fix.title} is {fix.state}: {fix.outcome}")
+                # Alpaca may refuse an act, as it refuses a stop beside somebody's order to buy. A copy never fails.
+                expect(fix.acts_at_broker, f"Fix {fix.pk} {fix.title} is {fix.state}: {fix.outcome}")
         applied += [fix for fix in done.fixes if fix.state == Fix.State.VERIFIED]
         run = _reconcile(world)
     left = list(Drift.objects.open().roots())
-    unexplained = [f"{d.kind} {d.symbol}: {d.sentence}" for d in left if d.kind not in WITHOUT_FIX]
+    told = set(Fix.objects.filter(state="failed", acts_at_broker=True).values_list("key", flat=True))
+    unexplained = [f"{d.kind} {d.symbol}: {d.sentence}" for d in left if d.kind not in WITHOUT_FIX and d.key not in told]
     expect(not unexplained, f"After approving everything there is still drift: {unexplained}")
     expect(left or run.state == Run.State.IN_SYNC, f"No drift is left and yet the run is {run.state}.")
     return applied
@@ -213,7 +216,8 @@ def cash_adds_up(world: World) -> None:
     for fill in Fill.objects.all():
         cash -= fill.qty * fill.price * (1 if fill.side == "buy" else -1)
     cash += sum((Decimal(row.get("net_amount", "0")) for row in world.exchange.activities(fills=False)), Decimal(0))
-    expect(cash == world.exchange.account.cash, f"The ledger makes {cash} of cash, Alpaca has {world.exchange.account.cash}")
+    # Of a trade in dollars Alpaca counts the dollars, and tells the shares to nine places.
+    expect(abs(cash - world.exchange.account.cash) < Decimal("0.01"), f"The ledger makes {cash} of cash, Alpaca has {world.exchange.account.cash}")
 
 
 def second_look_changes_nothing(world: World) -> None:

@@ -25,7 +25,7 @@ class VirtualTime:
     """The one clock of a story. `skew` is how many seconds the product's computer is ahead of Alpaca."""
 
     def __init__(self) -> None:
-        self.nanos = 0
+        self.nanos = self._began = 0
         self.skew = 0.0
         self.random = Random(0)
         self.market: Callable[[], float | None] = lambda: None  # runs what is due; returns when the next thing is
@@ -35,13 +35,19 @@ class VirtualTime:
         self._is_moving = False
 
     def begin(self, at: datetime) -> None:
-        self.nanos = int((at - _EPOCH).total_seconds()) * SECOND
+        self.nanos = self._began = int((at - _EPOCH).total_seconds()) * SECOND
         self.skew, self._timers = 0.0, []
         self.market, self.tick = (lambda: None), (lambda: None)
 
     @property
     def seconds(self) -> float:
+        """Seconds since the epoch."""
         return self.nanos / SECOND
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the story began: few enough for a float to tell microseconds apart."""
+        return (self.nanos - self._began) / SECOND
 
     def utc(self) -> datetime:
         """The true time, which is Alpaca's."""
@@ -67,7 +73,7 @@ class VirtualTime:
             while True:
                 due = self.market()
                 moments = [next_tick, *(timer[0] for timer in self._timers[:1])]
-                moments += [] if due is None else [int(due * SECOND) + 1]
+                moments += [] if due is None else [self._began + int(due * SECOND) + 1000]
                 moment = max(min(moments), self.nanos)
                 if moment > target:
                     break
@@ -91,7 +97,7 @@ def install() -> None:
 
     timezone.now = TIME.now
     time.sleep = _in_the_story(TIME.advance, _REAL_SLEEP)
-    time.monotonic = _in_the_story(lambda: TIME.seconds, _REAL_MONOTONIC)
+    time.monotonic = _in_the_story(lambda: TIME.elapsed, _REAL_MONOTONIC)
     uuid.uuid4 = lambda: uuid.UUID(int=TIME.random.getrandbits(128), version=4)
     secrets.token_hex = lambda nbytes=32: f"{TIME.random.getrandbits(8 * (nbytes or 32)):0{2 * (nbytes or 32)}x}"
 
