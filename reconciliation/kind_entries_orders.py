@@ -62,10 +62,8 @@ IDENTITY_ENTRIES = {
     ),
     Kind.ORDER_MISSING_AT_BROKER: KindEntry(
         detected="Alpaca answers 404 to one of our orders by its id, in two readings.",
-        no_fix="What it filled may be real, so it is not voided on a 404 alone. Look whether this is the right "
-        "account, and ask Alpaca.",
-        verified=GOES_AWAY,
-        undone=NOTHING_DONE,
+        fix="The order is called void, with the reason. It stays in the books.",
+        no_fix="Where it has fills: they may be real. Look whether this is the right account, and ask Alpaca.",
     ),
     Kind.OUR_ORDER_UNLINKED: KindEntry(
         detected="An order at Alpaca bears one of our ids, or is a leg of one of ours, and has no row.",

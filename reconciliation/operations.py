@@ -20,7 +20,13 @@ from positions.projecting import LEVELS
 from reconciliation.adjustment_repairs import book_adjustment, check_ledger
 from reconciliation.corporate_operations import book
 from reconciliation.errors import FixRefused
-from reconciliation.order_repairs import accept_terms, check_change_is_closed, close_change, reopen_change
+from reconciliation.order_repairs import (
+    accept_terms,
+    check_change_is_closed,
+    close_change,
+    reopen_change,
+    void_order,
+)
 
 #: Every column of an order that a fix may change, and so must be able to be put back. When it was last asked for
 #: says nothing about it, and changes all the time.
@@ -103,10 +109,11 @@ def perform(*, operation: Mapping[str, Any], account: Account, fix_pk: int, undo
             _take_back(operation, account, undo)
         case "take_out_fill":
             _take_out(operation, account, undo, now, actor)
-        case "accept_terms":
+        case "accept_terms" | "void_order" as name:
             order = Order.objects.get(pk=operation["order_pk"], account=account)
+            change_order = accept_terms if name == "accept_terms" else void_order
             with _noted(order, undo):
-                accept_terms(operation=operation, order=order, now=now, actor=actor)
+                change_order(operation=operation, order=order, now=now, actor=actor)
         case "close_change":
             undo.changes.append(close_change(operation=operation, account=account, now=now))
         case "book_entry" | "book_cash_entry" | "book_cash_correction":

@@ -146,7 +146,11 @@ def _chain_back(theirs: BrokerOrder, evidence: BrokerEvidence) -> Iterator[str]:
 
 def _compare_unseen_orders(record: LocalRecord, evidence: BrokerEvidence) -> Iterator[Difference]:
     for ours in record.orders:
-        if ours.broker_order_id in evidence.absent_order_ids and ours.broker_order_id:
+        if (
+            ours.broker_order_id in evidence.absent_order_ids
+            and ours.broker_order_id
+            and ours.submission_state == SubmissionState.CONFIRMED
+        ):
             text = f"Alpaca does not know order {ours.broker_order_id} ({ours.side} {ours.symbol}) any more."
             yield _about_local(Kind.ORDER_MISSING_AT_BROKER, ours.broker_order_id, ours, text)
         elif (

@@ -39,6 +39,34 @@ def plan_terms(
     )
 
 
+def plan_missing_order(
+    root: Difference, followers: Sequence[Difference], record: LocalRecord, evidence: BrokerEvidence
+) -> Proposal | None:
+    """Call an order void that Alpaca does not know. What it filled may be real: then there is no such fix."""
+    has_filled = any(fill.broker_order_id == root.subject for fill in record.fills.values())
+    if has_filled or root.local["filled_qty"] != "0":
+        return None
+    return make_proposal(
+        root,
+        action="void_order",
+        title=f"Call the order to {root.local['side']} {root.local['qty'] or ''} {root.symbol} void",
+        operations=[
+            {
+                "op": "void_order",
+                "order_pk": root.order_pk,
+                "symbol": root.symbol,
+                "broker_order_id": root.subject,
+                "said": root.local["status"],
+                "reason": f"Void: by its id {root.subject} Alpaca does not know it any more.",
+            }
+        ],
+        before={"order": root.local},
+        broker={"order": {}},
+        after={"order": {**root.local, "submission_state": "rejected"}},
+        about=[root],
+    )
+
+
 def plan_refused_change(
     root: Difference, followers: Sequence[Difference], record: LocalRecord, evidence: BrokerEvidence
 ) -> Proposal | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from broker.models import Account
 from broker.numbers import exact_or_none
+from orders.lifecycle import SubmissionState
 from orders.models import Order, OrderChange, OrderEvent
 from reconciliation.errors import FixRefused
 from reconciliation.terms import spell_terms
@@ -32,6 +33,17 @@ def _value(name: str, text: str | None) -> Any:
     if name == "extended_hours":
         return text == "true"
     return text or ""
+
+
+def void_order(*, operation: Mapping[str, Any], order: Order, now: datetime, actor: str) -> None:
+    """The order is settled as one that Alpaca does not have. It stays in the books, with all that is known of it."""
+    if (order.status, order.broker_order_id) != (operation["said"], operation["broker_order_id"]):
+        raise FixRefused(f"Order {order.pk} is not any more as it was shown.")
+    if order.submission_state != SubmissionState.CONFIRMED or order.fills.exists():
+        raise FixRefused(f"Order {order.pk} has fills, or was settled meanwhile.")
+    order.submission_state, order.refusal = SubmissionState.REJECTED.value, operation["reason"][:500]
+    order.save(update_fields=["submission_state", "refusal"])
+    OrderEvent.objects.create(order=order, at=now, kind="void", text=operation["reason"][:500], actor=actor)
 
 
 def close_change(*, operation: Mapping[str, Any], account: Account, now: datetime) -> dict[str, Any]:

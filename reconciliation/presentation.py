@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from reconciliation.broker_wording import acts_in_words
 from reconciliation.columns import columns
 from reconciliation.kinds import Kind, Severity
 from reconciliation.models import Drift, Fix
@@ -163,6 +164,8 @@ def _spell(field: str, text: str | None) -> str:
 
 def consequence_of(fix: Fix) -> str:
     """Say before it is done what a fix writes, and what it does not."""
+    if fix.acts_at_broker:
+        return acts_in_words(fix)
     parts = [_written(operation) for operation in fix.plan]
     written = " and ".join(part for part in dict.fromkeys(parts) if part)
     said = f"It writes {written}." if written else "It folds the position anew from its fills."

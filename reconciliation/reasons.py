@@ -8,6 +8,10 @@ WITHOUT_FIX: dict[Kind, str] = {
         "The second order can still fill: cancel it at Alpaca, here or in its app. What is left of it is proposed for "
         "the books then."
     ),
+    Kind.ORDER_MISSING_AT_BROKER: (
+        "It has fills in our books, and what it filled may be real. Look whether this is the right account, and ask "
+        "Alpaca."
+    ),
     Kind.STUCK_ORDER: (
         "Nothing in our database is wrong. Look at the order at Alpaca; cancel it there, or ask its support, if it "
         "stays so."
@@ -25,5 +29,23 @@ WITHOUT_FIX: dict[Kind, str] = {
         "statement, and record the order it belongs to."
     ),
     Kind.POSITION_DUST: "No order can sell so little. It goes with the next sale of the rest, or is ignored.",
+    Kind.NAKED_POSITION: (
+        "No stop can be placed as planned: none is planned, the price is beyond it already, or other orders hold the "
+        "shares. Set a stop, or close the position at Alpaca."
+    ),
+    Kind.TARGET_MISSING: (
+        "Alpaca lets one order hold the shares, and the stop does. To have both, cancel the stop and place stop and "
+        "target as one OCO; for a moment nothing guards the position, so a person decides."
+    ),
+    Kind.WRONG_STOP: "The price has passed the stop: it sells as soon as it can. Look at the order at Alpaca.",
+    Kind.STOP_PRICE: (
+        "The stop cannot be moved to the plan now: the price is beyond it already, the order is partly filled, or it "
+        "trails the price."
+    ),
+    Kind.STOP_QTY: (
+        "The stop belongs to a pair, whose quantity Alpaca keeps, or is partly filled. Cancel the pair at Alpaca and "
+        "place a new one."
+    ),
+    Kind.BROKEN_OCO: "Both exits were filled: only a trade brings the position back, and that is yours to decide.",
     Kind.LATE_FILL: "Alpaca has not listed every fill of it yet; it is proposed once they add up.",
 }

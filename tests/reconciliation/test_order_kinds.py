@@ -17,6 +17,7 @@ from positions.models import Position
 from positions.rebuilding import rebuild_positions
 from reconciliation.models import Drift, Fix, Run
 from reconciliation.undoing import undo_fix
+from tests.factories import make_fill, make_order
 from tests.reconciliation.steps import backfill_all, books, kinds, open_books, open_roots, placed, reconcile, record_as
 from tests.simulation import SimAccount, wait_for
 
@@ -235,6 +236,29 @@ def test_end_of_ours_is_not_taken_back_by_an_unknown_word(account: Account, sim:
     sim.fault("unknown_status", "GET", "/v2/orders", status="frobbed", times=None)
     assert set(shown(account)) == {"unknown_status"}
     assert not Fix.objects.exists()
+
+
+def test_order_that_alpaca_does_not_know_is_called_void_by_a_person(account: Account, sim: SimAccount) -> None:
+    reconcile(account)  # binds the books to the account
+    order = make_order(account, submitted_at=timezone.now(), recorded_at=timezone.now())
+    rebuild_positions(account=account, symbols={"QCOM"}, now=timezone.now())
+    before = books()
+    assert set(shown(account)) == {"order_missing_at_broker"}
+    fixes = repair(account, sim)
+    order.refresh_from_db()
+    assert (order.submission_state, fixes[0].is_safe_copy) == ("rejected", False)
+    assert order.refusal.startswith("Void: by its id")
+    undo(fixes)
+    assert books() == before
+
+
+def test_missing_order_with_fills_is_not_called_void(account: Account) -> None:
+    reconcile(account)
+    order = make_order(account, submitted_at=timezone.now(), status="partially_filled", filled_qty="4")
+    make_fill(order, qty="4", at=timezone.now() - timedelta(days=3))
+    rebuild_positions(account=account, symbols={"QCOM"}, now=timezone.now())
+    assert "order_missing_at_broker" in shown(account)
+    assert not Fix.objects.filter(action="void_order").exists()
 
 
 # --- Changes that Alpaca did not make -----------------------------------------------------------------------------
