@@ -101,12 +101,28 @@ def test_policy_is_shown_again_if_it_would_do_something_else(
     assert not BackfillPolicy.objects.exists()
 
 
+def test_preview_says_when_the_policy_applies_nothing(
+    admin: Client, account: Account, drift: Callable[..., Drift]
+) -> None:
+    drift("missing_fill")
+    wall = timezone.now().astimezone(NEW_YORK)
+    window = {"window_from": f"{wall + timedelta(hours=1):%H:%M}", "window_until": f"{wall + timedelta(hours=2):%H:%M}"}
+    page = post(admin, POLICIES, **policy_fields(account, **window)).content.decode()
+    assert "At this moment it would apply nothing." in page
+    assert f"from {window['window_from']} to {window['window_until']} New York time only" in page
+    assert "Copy missing_fill" not in page
+    page = post(admin, POLICIES, **policy_fields(account, mode="two_people", **window)).content.decode()
+    assert "a person who approves is asked for a reason" in page
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"kind": "phantom_fill"}, "so a person must look"),
         ({"max_dollars": "0"}, "More than 0 dollars"),
         ({"mode": "propose", "max_dollars": "5"}, "belongs to automatic only"),
+        ({"window_from": "10:00", "window_until": "10:00"}, "never opens"),
+        ({"window_from": "noon"}, "Enter a valid time"),
     ],
 )
 def test_policy_that_makes_no_sense_is_refused_with_the_reason(
