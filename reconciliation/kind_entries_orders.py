@@ -3,7 +3,7 @@
 from reconciliation.kind_entry import GOES_AWAY, NOTHING_DONE, PUT_BACK, KindEntry
 from reconciliation.kinds import Kind
 
-_CANCELLED = "What was cancelled stays cancelled: to have the order again, send it anew."
+_CANCELLED = "What was cancelled does not come back: if it is wanted after all, a new order is sent."
 
 EVIDENCE_ENTRIES = {
     Kind.INCOMPLETE_READ: KindEntry(

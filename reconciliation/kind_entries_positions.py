@@ -9,9 +9,14 @@ _ADJUSTED = (
 )
 _ORDERS_FIRST = "While an order or fill of the symbol is out of step: that is repaired first, and often explains it."
 _SENT = "The order is looked up at Alpaca until it shows what was asked for; then a read must agree."
-_PLACED = "What was sent stays sent. To take it back, cancel the order."
-_CANCELLED = "What was cancelled stays cancelled. To have it again, place it anew."
-_REPLACED = "What was replaced stays so. To have the old terms again, replace it once more."
+_PLACED = (
+    "What was placed cannot be undone. Its opposite, cancelling it, is proposed as another fix when a person wants it."
+)
+_CANCELLED = "What was cancelled does not come back: if it is wanted after all, a new order is sent."
+_REPLACED = (
+    "What was replaced cannot be undone. Its opposite, the old terms, is proposed as another fix when a person wants "
+    "it."
+)
 
 POSITION_ENTRIES = {
     Kind.POSITION_BROKER_ONLY: KindEntry(

@@ -54,7 +54,7 @@ class Guide:
         if self.facts.is_safe_copy:
             return "Yes, where a policy says so: it copies what Alpaca says. By default a person approves."
         if self.entry.at_broker:
-            return "Never. It acts at Alpaca: a person with a permission of their own approves."
+            return "Never: a person approves. What acts at Alpaca takes a permission of its own."
         return "Never: a person approves."
 
     @property
