@@ -13,8 +13,12 @@ import sys  # noqa: E402
 import tempfile  # noqa: E402
 from pathlib import Path  # noqa: E402
 from time import perf_counter  # noqa: E402
+from typing import TYPE_CHECKING  # noqa: E402
 
 import django  # noqa: E402
+
+if TYPE_CHECKING:
+    from tests.soak.story import Teller
 
 
 def main() -> int:
@@ -36,12 +40,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--without", default="", help="acts to leave out, separated by commas")
     parser.add_argument("--steps", default="", help="only these steps of the story, separated by commas")
     parser.add_argument("--tell", action="store_true", help="print the story even if it ends well")
+    parser.add_argument("--twice", action="store_true", help="tell each story twice: it must be the same")
     parser.add_argument("--no-shorten", action="store_true")
     parser.add_argument("--keep-going", action="store_true", help="go on after a finding")
     return parser.parse_args()
 
 
-def _teller(folder: Path):  # type: ignore[no-untyped-def]
+def _teller(folder: Path) -> "Teller":
     from tests.soak.process import Process, rewire, rewire_loaded
 
     process = Process()
@@ -56,7 +61,7 @@ def _teller(folder: Path):  # type: ignore[no-untyped-def]
 
 
 class _Run:
-    def __init__(self, teller, options: argparse.Namespace, kept_in: Path) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, teller: "Teller", options: argparse.Namespace, kept_in: Path) -> None:
         self._teller, self._options, self._kept_in = teller, options, kept_in
         self.stories = self.steps = self.findings = 0
 
@@ -86,11 +91,16 @@ class _Run:
             steps = [step for step in steps if step.number in wanted]
         began = perf_counter()
         told = self._teller.tell(seed, steps)
+        if options.twice and not told.finding:
+            again = self._teller.tell(seed, steps)
+            changed = [f"{a} ≠ {b}" for a, b in zip(told.lines, again.lines, strict=True) if a != b]
+            told.finding = again.finding or (f"The same seed told another story: {changed[0]}" if changed else "")
         self.stories, self.steps = self.stories + 1, self.steps + len(steps)
         if options.tell:
             _say("\n".join(told.lines))
         if not told.finding:
-            _say(f"seed {seed}: {options.days} days, {len(steps)} steps, all promises kept, {perf_counter() - began:.1f} s")
+            took = f"{perf_counter() - began:.1f} s"
+            _say(f"seed {seed}: {options.days} days, {len(steps)} steps, all promises kept, {took}")
             return
         self.findings += 1
         _say(f"seed {seed}: {told.finding}")
@@ -112,4 +122,8 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
+    if os.environ.get("PYTHONHASHSEED") != "0":  # the order of a set is part of the story
+        os.execve(  # noqa: S606
+            sys.executable, [sys.executable, "-m", "tests.soak", *sys.argv[1:]], os.environ | {"PYTHONHASHSEED": "0"}
+        )
     sys.exit(main())

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from decimal import Decimal
 from random import Random
+from typing import Any
 
 from alpacasim.orders import Order
 from tests.soak.virtual import TIME
@@ -34,7 +35,9 @@ def time_passes(world: World, random: Random) -> str:
 @act(6)
 def price_moves(world: World, random: Random) -> str:
     symbol = random.choice(SYMBOLS)
-    price = world.exchange.simulator.venue.price(symbol) * Decimal(random.choice(["0.8", "0.97", "0.99", "1.02", "1.2"]))
+    price = world.exchange.simulator.venue.price(symbol) * Decimal(
+        random.choice(["0.8", "0.97", "0.99", "1.02", "1.2"])
+    )
     price = min(max(price, Decimal(20)), Decimal(400)).quantize(Decimal("0.01"))
     world.exchange.act("price", symbol=symbol, price=str(price))
     return f"{symbol} trades at {price}"
@@ -102,12 +105,15 @@ def a_split(world: World, random: Random) -> str:
 def cash_moves(world: World, random: Random) -> str:
     kind, amount = random.choice([("DIV", "4.79"), ("FEE", "-0.35"), ("INT", "1.10"), ("CSD", "500"), ("CSW", "-20")])
     fields = {"symbol": random.choice(SYMBOLS)} if kind == "DIV" else {}
-    return f"{kind} {amount} {world.exchange.act('activity', key_id='sim', activity_type=kind, net_amount=amount, **fields)}"
+    said = world.exchange.act("activity", key_id="sim", activity_type=kind, net_amount=amount, **fields)
+    return f"{kind} {amount} {said}"
 
 
 @act(2)
 def alpaca_is_slow_to_fill(world: World, random: Random) -> str:
-    options = random.choice([{"hold_fills": True}, {"hold_fills": False}, {"partial_fills": True}, {"fill_delay_ms": 900}])
+    options: dict[str, Any] = random.choice(
+        [{"hold_fills": True}, {"hold_fills": False}, {"partial_fills": True}, {"fill_delay_ms": 900}]
+    )
     world.exchange.act("config", **options)
     return f"the market: {options}"
 
@@ -130,7 +136,7 @@ def the_api_fails(world: World, random: Random) -> str:
     method = random.choice(["POST", "POST", "GET", "GET", "GET", "PATCH", "DELETE"])
     kind = random.choice(_FAULTS[method])
     path = "/v2/orders" if method != "GET" else random.choice(_PATHS)
-    document = {"match": {"method": method, "path": path}, "after": random.choice([0, 0, 1, 3])}
+    document: dict[str, Any] = {"match": {"method": method, "path": path}, "after": random.choice([0, 0, 1, 3])}
     document["times"] = random.choice([1, 1, 2, 5, None])
     if kind == "status":
         document["status"] = random.choice([429, 500, 503, 401 if method == "GET" else 502])

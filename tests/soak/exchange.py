@@ -1,6 +1,7 @@
 """The real simulator over real HTTP, moved by the story's clock; and what tests make happen there."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -8,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
 
 from alpacasim import fault_layer, server
@@ -17,7 +19,7 @@ from alpacasim.errors import VenueError
 from alpacasim.orders import Order
 from alpacasim.routes import orders as order_routes
 from alpacasim.simulator import Simulator
-from tests.soak.virtual import TIME, let_finish, sleep_in_the_story
+from tests.soak.virtual import SECOND, TIME, let_finish, replace, sleep_in_the_story
 
 KEY = "sim"
 #: Faults under which the client gives up waiting. What that costs in the story, and how long the test really waits.
@@ -35,6 +37,8 @@ class Exchange:
         self.simulator.venue.scheduler.now = lambda: TIME.elapsed
         self.simulator.limits._wall = lambda: TIME.seconds
         TIME.market, TIME.tick = self._run_due, self.simulator.tick
+        self.sent_twice: list[str] = []
+        self._first_sent: dict[str, float] = {}
 
     def _run_due(self) -> float | None:
         self.simulator.run_due()
@@ -93,8 +97,24 @@ class Exchange:
     def requests(self) -> list[dict[str, Any]]:
         return list(self.simulator.faults.requests)
 
+    def note_post(self, request: PreparedRequest) -> None:
+        """Remember a POST of an order that Alpaca had already, unless it had come there long after its own POST."""
+        if request.method != "POST" or not request.body:
+            return
+        name = str(json.loads(request.body).get("client_order_id"))
+        first = self._first_sent.setdefault(name, TIME.seconds)
+        order = self.account.find_by_client_order_id(name)
+        if order is not None and order.created_at / SECOND - first < _PATIENCE:
+            self.sent_twice.append(name)
+
     def gives_no_answer(self, method: str, path: str) -> bool:
-        subject = {"method": method, "path": path, "key_id": KEY, "symbol": frozenset(), "client_order_id": None}
+        subject: dict[str, Any] = {
+            "method": method,
+            "path": path,
+            "key_id": KEY,
+            "symbol": frozenset(),
+            "client_order_id": None,
+        }
         return any(
             fault.kind in _NO_ANSWER and not fault.spent and fault.meets(subject) and fault.seen >= fault.after
             for fault in self.simulator.faults.all()
@@ -110,8 +130,8 @@ def open_exchange(*, clock: str, seed: int) -> Iterator[Exchange]:
         found.append(asyncio.get_running_loop())
         await asyncio.Event().wait()
 
-    server.drive = stand_still
-    fault_layer.asyncio = _Sleeper
+    replace(server, "drive", stand_still)
+    replace(fault_layer, "asyncio", _Sleeper)
     with server.run_in_thread(clock=clock, seed=seed, rate_limit=200) as running:
         requests.get(f"{running.url}/_sim/faults", timeout=30)  # the server is up, and so is its loop
         yield Exchange(running, found[0])
@@ -130,12 +150,13 @@ class Wire:
         self.after: Any = lambda: None
         real = HTTPAdapter.send
 
-        def send(adapter: HTTPAdapter, request: requests.PreparedRequest, *args: Any, **options: Any) -> Any:
+        def send(adapter: HTTPAdapter, request: PreparedRequest, *args: Any, **options: Any) -> Any:
             exchange = self.exchange
             if exchange is None:
                 return real(adapter, request, *args, **options)
             TIME.advance(TIME.random.choice([0.001, 0.002, 0.002, 0.005, 0.04]))
             self.before()
+            exchange.note_post(request)
             is_deaf = exchange.gives_no_answer(str(request.method), urlsplit(str(request.url)).path)
             options["timeout"] = (_REAL_LIMIT, _REAL_PATIENCE if is_deaf else _REAL_LIMIT)
             try:
@@ -149,4 +170,4 @@ class Wire:
             self.after()
             return response
 
-        HTTPAdapter.send = send  # type: ignore[method-assign]
+        replace(HTTPAdapter, "send", send)

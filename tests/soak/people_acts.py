@@ -100,14 +100,15 @@ def somebody_approves(world: World, random: Random) -> str:
             approve_fixes(fixes=fixes, actor=actor, now=timezone.now(), fingerprints=shown, override_reason=reason)
 
     titles = ", ".join(f"{fix.pk} {fix.title} ({fix.state})" for fix in fixes)
-    how = f"{'with an old picture ' if is_stale else ''}{'twice ' if times == 2 else ''}{'with a reason' if reason else ''}"
+    how = " ".join(["with an old picture"] * is_stale + ["twice"] * (times == 2) + ["with a reason"] * bool(reason))
     return f"{actor} approves {how}: {titles} {world.attempt(approve)}"
 
 
 @act(4)
 def approved_is_applied(world: World, random: Random) -> str:
     account = world.read_afresh()
-    return f"what is approved is applied {world.attempt(lambda: apply_approved(account=account, actor='ops', wait_seconds=1))}"
+    said = world.attempt(lambda: apply_approved(account=account, actor="ops", wait_seconds=1))
+    return f"what is approved is applied {said}"
 
 
 @act(3)

@@ -13,7 +13,7 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any
 
-from tests.soak.virtual import TIME
+from tests.soak.virtual import TIME, replace
 
 #: Answers that are no defect: the database delays work, people and brokers refuse.
 _LOCKED = "database is locked"
@@ -218,27 +218,29 @@ def rewire(process: Process) -> None:
     """Put the process between the product and the world, once, before the product is imported."""
     import work.holders
 
-    work.holders.this_process = lambda: process.holder  # type: ignore[assignment]
-    work.holders.is_gone = lambda holder: holder in process.buried  # type: ignore[assignment]
+    replace(work.holders, "this_process", lambda: process.holder)
+    replace(work.holders, "is_gone", lambda holder: holder in process.buried)
 
 
 def rewire_loaded(process: Process) -> None:
     """The same for what needs Django set up."""
     import django.db.backends.sqlite3.base as sqlite
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
     import orders.crash_points
     import orders.sending
     import work.queue
 
-    real_commit = sqlite.DatabaseWrapper._commit
+    real_commit: Callable[[Any], None] = vars(BaseDatabaseWrapper)["_commit"]
 
     def commit(wrapper: Any) -> Any:
         return process.at_commit(lambda: real_commit(wrapper))
 
-    sqlite.DatabaseWrapper._commit = commit
-    work.queue.async_task = process.enqueue
-    orders.sending.ThreadPoolExecutor = InlinePool  # type: ignore[assignment,misc]
-    orders.sending.wait = lambda futures, timeout: SimpleNamespace(not_done=set())  # type: ignore[assignment]
-    orders.crash_points.os = _Host(process)  # type: ignore[assignment]
+    replace(sqlite.DatabaseWrapper, "_commit", commit)
+    replace(work.queue, "async_task", process.enqueue)
+    replace(orders.sending, "ThreadPoolExecutor", InlinePool)
+    replace(orders.sending, "wait", lambda futures, timeout: SimpleNamespace(not_done=set()))
+    replace(orders.crash_points, "os", _Host(process))
     root = logging.getLogger()
     for logger in (root, *map(logging.getLogger, ("broker", "orders", "positions", "reconciliation", "tradingsite"))):
         logger.handlers = []

@@ -1,5 +1,6 @@
 """A story: the acts of some days, drawn from one seed, told, checked, and shortened when it ends badly."""
 
+import random
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -43,11 +44,11 @@ class Told:
 
 
 def draw(seed: int, days: int, *, without: Iterable[str] = ()) -> list[Step]:
-    random = Random(f"story {seed}")
+    dice = Random(f"story {seed}")
     names = [name for name in ACTS if name not in set(without)]
     weights = [ACTS[name][0] for name in names]
     total = days * ACTS_A_DAY
-    return [Step(n // ACTS_A_DAY, n, name) for n, name in enumerate(random.choices(names, weights, k=total))]
+    return [Step(n // ACTS_A_DAY, n, name) for n, name in enumerate(dice.choices(names, weights, k=total))]
 
 
 class Teller:
@@ -58,6 +59,7 @@ class Teller:
 
     def tell(self, seed: int, steps: list[Step]) -> Told:
         told = Told()
+        _name_things_by(f"opening {seed}")
         with new_world(seed=seed, **self._given) as world:  # type: ignore[arg-type]
             try:
                 self._open_books(world)
@@ -75,7 +77,7 @@ class Teller:
 
     def _live(self, world: World, seed: int, steps: list[Step], told: Told) -> None:
         for step in steps:
-            TIME.random = Random(f"names {seed} {step.number}")
+            _name_things_by(f"names {seed} {step.number}")
             at = f"{step.number:3} {TIME.utc().astimezone(NEW_YORK):%a %H:%M:%S}"
             told.lines.append(f"{at}  {step.name}")
             said = ACTS[step.name][1](world, step.random(seed))
@@ -83,7 +85,7 @@ class Teller:
             TIME.advance(0.2)
 
     def _end_day(self, world: World, seed: int, day: int, told: Told) -> None:
-        TIME.random = Random(f"evening {seed} {day}")
+        _name_things_by(f"evening {seed} {day}")
         at = f"{TIME.utc().astimezone(NEW_YORK):%a %H:%M:%S}"
         told.lines.append(f"    {at}  everything is well again, the worker finishes, everything is approved")
         promises.heal(world)
@@ -95,6 +97,12 @@ class Teller:
             promises.undo_and_redo(world, applied, before)
             promises.check(world)
         _next_morning()
+
+
+def _name_things_by(words: str) -> None:
+    """Ids, waits and latencies of one step are its own, too."""
+    TIME.random = Random(words)
+    random.seed(words)
 
 
 def _next_morning() -> None:

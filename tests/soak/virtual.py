@@ -95,11 +95,22 @@ TIME = VirtualTime()
 def install() -> None:
     from django.utils import timezone
 
-    timezone.now = TIME.now
-    time.sleep = _in_the_story(TIME.advance, _REAL_SLEEP)
-    time.monotonic = _in_the_story(lambda: TIME.elapsed, _REAL_MONOTONIC)
-    uuid.uuid4 = lambda: uuid.UUID(int=TIME.random.getrandbits(128), version=4)
-    secrets.token_hex = lambda nbytes=32: f"{TIME.random.getrandbits(8 * (nbytes or 32)):0{2 * (nbytes or 32)}x}"
+    replace(timezone, "now", TIME.now)
+    replace(time, "sleep", _in_the_story(TIME.advance, _REAL_SLEEP))
+    replace(time, "monotonic", _in_the_story(lambda: TIME.elapsed, _REAL_MONOTONIC))
+    replace(uuid, "uuid4", lambda: uuid.UUID(int=TIME.random.getrandbits(128), version=4))
+    replace(secrets, "token_hex", _token_hex)
+
+
+def replace(owner: object, name: str, by: object) -> None:
+    """For good: a process that tells stories does nothing else."""
+    if not hasattr(owner, name):
+        raise AttributeError(f"{owner} has no {name} any more: the story would not hold it")
+    setattr(owner, name, by)
+
+
+def _token_hex(nbytes: int = 32) -> str:
+    return f"{TIME.random.getrandbits(8 * nbytes):0{2 * nbytes}x}"
 
 
 def _in_the_story(told: Callable[..., object], real: Callable[..., object]) -> Callable[..., object]:
@@ -115,14 +126,19 @@ def _in_the_story(told: Callable[..., object], real: Callable[..., object]) -> C
 async def sleep_in_the_story(seconds: float) -> None:
     """What a delayed answer of the simulator waits for."""
     loop = asyncio.get_running_loop()
-    over = loop.create_future()
+    over: asyncio.Future[None] = loop.create_future()
 
     def end() -> None:
-        loop.call_soon_threadsafe(lambda: over.done() or over.set_result(None))
+        loop.call_soon_threadsafe(_end, over)
         let_finish(loop)
 
     TIME.at(seconds, end)
     await over
+
+
+def _end(waiting: "asyncio.Future[None]") -> None:
+    if not waiting.done():
+        waiting.set_result(None)
 
 
 def let_finish(loop: asyncio.AbstractEventLoop) -> None:

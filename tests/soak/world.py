@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import Permission
 from django.core.management import call_command
-from django.db import IntegrityError, InterfaceError, OperationalError, connections, transaction
+from django.db import InterfaceError, OperationalError, connections, transaction
 from django.utils import timezone
 
 from broker.budget import forget_budgets
@@ -39,8 +40,9 @@ class Finding(AssertionError):
 class World:
     def __init__(self, folder: Path, seed: int, exchange: Exchange, process: Process) -> None:
         self.folder, self.seed, self.exchange, self.process = folder, seed, exchange, process
-        self.account = Account.objects.get_or_create(slug="sim", defaults={"name": "Simulator", "environment": "sim"})[0]
-        self.late_acceptance = False
+        self.account = Account.objects.get_or_create(slug="sim", defaults={"name": "Simulator", "environment": "sim"})[
+            0
+        ]
 
     @property
     def database(self) -> str:
@@ -79,7 +81,7 @@ class World:
             said.append(self.attempt(lambda: queue_due_work(timezone.now())))
             for function, args in self.process.take_queue(random, is_orderly=is_orderly):
                 if "charts" not in function:
-                    said.append(self.attempt(lambda f=function, a=args: run_task(f, a)))
+                    said.append(self.attempt(partial(run_task, function, args)))
             TIME.advance(0.5)
         return [each for each in said if each]
 
@@ -141,6 +143,3 @@ def new_world(*, seed: int, folder: Path, template: Path, wire: Wire, process: P
             TIME.market, TIME.tick = (lambda: None), (lambda: None)
             connections["default"].close()
             del connections["default"]
-
-
-__all__ = ["SYMBOLS", "Finding", "IntegrityError", "World", "make_template", "new_world"]
