@@ -8,8 +8,8 @@ from broker.numbers import plain
 from broker.times import NEW_YORK
 from broker.types import BrokerActivity
 from orders.models import Fill
-from positions.cash_sums import CashBooks, Paid, total_of
-from positions.models import CashEntry, CashTally
+from positions.cash_sums import CashBooks, Paid, paid_for, total_of
+from positions.models import Adjustment, CashEntry, CashTally
 
 OPENING = "OPENING"
 CORRECTION = "CORRECTION"
@@ -29,8 +29,19 @@ def paid_by_fills(account: Account) -> Paid:
     total = known + total_of((side, qty, price) for side, qty, price, _ in rows)
     if len(rows) >= WORTH_SAVING:
         values = {"through_fill": rows[-1][3], "fills": total.fills, "net": total.net, "uneven": total.uneven}
-        CashTally.objects.update_or_create(account=account, defaults=values)
+        CashTally.objects.bulk_create(
+            [CashTally(account=account, **values)],
+            update_conflicts=True,
+            unique_fields=["account"],
+            update_fields=list(values),
+        )
     return total
+
+
+def paid_by_corrections(account: Account) -> Decimal:
+    """Return what corrections paid: each stands for a trade that Alpaca does not list, and is paid for like one."""
+    lines = Adjustment.objects.filter(account=account, kind=Adjustment.Kind.CORRECTION).values_list("qty", "price")
+    return sum((paid_for("buy", qty, price).net for qty, price in lines), _ZERO)
 
 
 def forget_subtotal(account: Account) -> None:
@@ -47,14 +58,18 @@ def cash_books(account: Account) -> CashBooks | None:
     paid = paid_by_fills(account)
     return CashBooks(
         opened_at=datetime.fromisoformat(opening.raw["read_at"]),
-        expected=sum((entry.net_amount for entry in entries), _ZERO) + paid.net,
+        expected=sum((entry.net_amount for entry in entries), _ZERO) + paid.net + paid_by_corrections(account),
         uneven=paid.uneven,
     )
 
 
 def book_opening(*, account: Account, cash: Decimal, read_at: datetime, actor: str, now: datetime) -> CashEntry | None:
-    """Book the balance that makes the sum right at `read_at`, or None if there is one. Call it in a transaction."""
-    if CashEntry.objects.filter(account=account, activity_type=OPENING).exists():
+    """Book the balance that makes the sum right at `read_at`. Call it in a transaction.
+
+    None if there is one, or while a guess stands in for a trade: its true price would be missing for ever.
+    """
+    guesses = Adjustment.objects.filter(account=account, kind=Adjustment.Kind.CORRECTION, is_estimated=True)
+    if CashEntry.objects.filter(account=account, activity_type=OPENING).exists() or guesses.exists():
         return None
     booked = sum(CashEntry.objects.filter(account=account).values_list("net_amount", flat=True), _ZERO)
     return CashEntry.objects.create(
@@ -62,7 +77,7 @@ def book_opening(*, account: Account, cash: Decimal, read_at: datetime, actor: s
         activity_id="opening",
         activity_type=OPENING,
         day=read_at.astimezone(NEW_YORK).date(),
-        net_amount=cash - booked - paid_by_fills(account).net,
+        net_amount=cash - booked - paid_by_fills(account).net - paid_by_corrections(account),
         description="The balance before everything else that the books know.",
         recorded_at=now,
         recorded_by=actor,

@@ -58,11 +58,9 @@ def open_cash_books(*, account: Account, record: LocalRecord, evidence: BrokerEv
     is_moving = is_moving or any(fill.transaction_time >= young for fill in record.fills.values())
     if record.cash is not None or is_moving or symbols_in_flight(record, evidence):
         return
-    copied = sum(
-        book_activity(account=account, activity=activity, actor=ACTOR, now=now) is not None
-        for activity in evidence.other_activities
-        if activity.net_amount and activity.activity_type != "FILL" and activity.raw.get("status") != "canceled"
-    )
+    for activity in evidence.other_activities:
+        if activity.net_amount and activity.activity_type != "FILL" and activity.raw.get("status") != "canceled":
+            book_activity(account=account, activity=activity, actor=ACTOR, now=now)
     entry = book_opening(
         account=account, cash=evidence.account.cash, read_at=evidence.read_started_at, actor=ACTOR, now=now
     )
@@ -75,5 +73,5 @@ def open_cash_books(*, account: Account, record: LocalRecord, evidence: BrokerEv
             subject_type="cash_entry",
             subject_id=entry.pk,
             summary=f"The cash ledger of {account.slug} was opened: ${entry.net_amount:,.2f} before all fills.",
-            after={"cash": plain(evidence.account.cash), "opening": plain(entry.net_amount), "entries": copied},
+            after={"cash": plain(evidence.account.cash), "opening": plain(entry.net_amount)},
         )

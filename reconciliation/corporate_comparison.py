@@ -235,7 +235,7 @@ def _fraction(
             order_key=f"{last.order_key[:90]}:fraction",
             qty=gap,
             price=abs(dollars / gap) if dollars else after.avg_entry_price,
-            kind="correction",
+            kind="transfer",
             is_estimated=not dollars,
         )
     ]

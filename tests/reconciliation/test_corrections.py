@@ -51,7 +51,7 @@ def test_split_is_never_a_safe_copy(account: Account, sim: SimAccount) -> None:
     record_as(account, sim, placed(sim, client_order_id="ts-1"))
     sim.act("split", symbol="QCOM", ratio="10")
     assert reconcile(account).state == Run.State.DRIFT
-    assert kinds(account) == {"position_qty": []}
+    assert kinds(account) == {"split": ["position_qty"]}
     assert not Fix.objects.get().is_safe_copy
     repair(account)
     position = Position.objects.get()

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from broker.models import Account
 from orders.models import Fill, Order
+from positions.cash import paid_by_fills
 from positions.rebuilding import rebuild_positions
 from reconciliation import reading_plan
 from reconciliation.models import Run
@@ -95,6 +96,7 @@ def add_history(account: Account, count: int, *, ended: timedelta = timedelta(da
         for n, order in enumerate(orders)
     )  # fmt: skip
     rebuild_positions(account=account, symbols=set(SYMBOLS), now=timezone.now())
+    paid_by_fills(account)  # added up once, when it was new
 
 
 def run_with_ten_new(account: Account, sim: SimAccount, name: str) -> tuple[Run, Cost]:
