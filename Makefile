@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SETUP := $(PYTHON) setup_environment.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup run worker stream sim lint format typecheck screenshots lock clean
+.PHONY: help demo test setup run worker stream sim lint format typecheck screenshots soak lock clean
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ typecheck: setup  ## Check types with mypy and django-stubs
 
 screenshots: setup  ## Make the pictures of the README from a real demo
 	@$(BIN)/python docs/make_screenshots.py
+
+soak: setup  ## Drive the code through random days: MINUTES=10, or SEED=4711 [DAYS=3] [STEPS=1,2] to replay one
+	@$(BIN)/python -m tests.soak --days $(or $(DAYS),3) $(if $(SEED),--seed $(SEED) --steps "$(STEPS)",--minutes $(or $(MINUTES),10))
 
 lock: setup  ## Resolve requirements/*.in anew into the lock files, with hashes
 	@for name in run dev installer; do \
