@@ -54,6 +54,14 @@ class AccountAdmin(_AccountModelAdmin):
             },
         ),
         (
+            "Wipe-out guard",
+            {
+                "fields": ("guard_share_pct",),
+                "description": "Counted over everything that is approved and not applied yet; fewer than three "
+                "positions are never too many. 100: nothing is held back.",
+            },
+        ),
+        (
             "Protection",
             {
                 "fields": ("plan",),

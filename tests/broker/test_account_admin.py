@@ -33,12 +33,13 @@ def test_an_admin_changes_name_and_limits(admin: Client, account: Account) -> No
     assert "ALPACA_API_KEY" in shown
     fields = {
         "name": "The simulator", "is_active": "on", "notice": "", "max_order_notional": "12345.67",
-        "max_batch_notional": "99999", "max_batch_orders": "7",
+        "max_batch_notional": "99999", "max_batch_orders": "7", "guard_share_pct": "45",
     }  # fmt: skip
     assert admin.post(page(account), fields).status_code == 302
     account.refresh_from_db()
     assert (account.name, str(account.max_order_notional), account.max_batch_orders) == ("The simulator", "12345.67", 7)
     entry = AuditEntry.objects.get(action="account.changed")
+    assert account.guard_share_pct == 45
     assert (entry.actor, entry.account) == ("admin", "sim")
     assert (entry.before["max_order_notional"], entry.after["max_order_notional"]) == ("50000", "12345.67")
 
@@ -46,8 +47,8 @@ def test_an_admin_changes_name_and_limits(admin: Client, account: Account) -> No
 def test_identity_money_and_kill_switch_cannot_be_edited(admin: Client, account: Account) -> None:
     fields = {
         "name": "Simulator", "is_active": "on", "max_order_notional": "1", "max_batch_notional": "1",
-        "max_batch_orders": "1", "slug": "other", "environment": "live", "broker_account_id": "stolen",
-        "sending_halted": "on",
+        "max_batch_orders": "1", "guard_share_pct": "30", "slug": "other", "environment": "live",
+        "broker_account_id": "stolen", "sending_halted": "on",
     }  # fmt: skip
     admin.post(page(account), fields)
     account.refresh_from_db()
@@ -66,7 +67,7 @@ def test_a_superuser_adds_an_account(client: Client, admin_user: object, db: Non
     assert client.get(reverse("admin:broker_account_add")).status_code == 200
     fields = {
         "name": "Swing", "slug": "swing", "environment": "paper", "is_active": "on", "max_order_notional": "1",
-        "max_batch_notional": "1", "max_batch_orders": "1",
+        "max_batch_notional": "1", "max_batch_orders": "1", "guard_share_pct": "30",
     }  # fmt: skip
     assert client.post(reverse("admin:broker_account_add"), fields).status_code == 302
     assert Account.objects.get().environment == "paper"
