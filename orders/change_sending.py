@@ -21,8 +21,9 @@ from broker.types import BrokerOrder, Replacement
 from orders.change_settling import TAKEN, end, settle_due, unsettled
 from orders.changing import SEND_WITHIN, Action, State, due_to_send, in_words, tell
 from orders.crash_points import reached
+from orders.following import look
 from orders.lifecycle import is_terminal
-from orders.models import OrderChange
+from orders.models import Order, OrderChange
 from orders.patience import until_written
 from work import leases
 from work.holders import this_process
@@ -65,9 +66,19 @@ def carry_out_changes(
                     break
                 sleep(pause)
                 settle_due(gateway, account_id, clock(), at_once=True)
+            _follow_pairs(account_id, now, clock)
         except BrokerError as error:
             log.warning("changes of account %s wait: %s", account_id, error)
             until_written(partial(_rest, account_id, str(error), clock()))
+
+
+def _follow_pairs(account_id: int, since: datetime, clock: Callable[[], datetime]) -> None:
+    """What was done to one order Alpaca does to its other half, too: let the books follow both at once."""
+    settled = OrderChange.objects.filter(account_id=account_id, settled_at__gte=since)
+    symbols = list(settled.values_list("symbol", flat=True).distinct())
+    orders = Order.objects.filter(account_id=account_id, symbol__in=symbols).not_terminal_at_broker()
+    if symbols and (found := list(orders.select_related("account"))):
+        look(account=found[0].account, orders=found, now=clock())
 
 
 def _send_due(gateway: Gateway, account_id: int, clock: Callable[[], datetime]) -> int:

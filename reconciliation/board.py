@@ -4,6 +4,7 @@ It costs the same few queries however many drifts there are.
 """
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -19,6 +20,7 @@ from broker.models import Account
 from reconciliation.balance import Balance, balance_of
 from reconciliation.models import Drift, Fix, Run
 from reconciliation.presentation import SEVERITIES, Cause, cause_of, gravest, rank, total
+from reconciliation.protection_planning import INSTEAD
 from reconciliation.under_way import RepairProgress, RunProgress, progress_of
 from work.heartbeat import last_beat
 
@@ -162,12 +164,22 @@ class Board:
         followers = Prefetch("consequences", Drift.objects.open().order_by("pk"))
         rows = Drift.objects.filter(pk__in=wanted).select_related("fix").prefetch_related(followers, "comments")
         by_pk = {drift.pk: drift for drift in rows}
-        causes = [cause_of(by_pk[pk], all_fields=self.all_fields) for pk in wanted if pk in by_pk]
+        choices = self._choices_of(by_pk.values())
+        causes = [
+            cause_of(by_pk[pk], all_fields=self.all_fields, instead=choices.get(by_pk[pk].key + INSTEAD))
+            for pk in wanted
+            if pk in by_pk
+        ]
         groups = [
             Group(severity=severity, causes=[cause for cause in causes if cause.severity == severity])
             for severity in SEVERITIES
         ]
         return [group for group in groups if group.causes]
+
+    def _choices_of(self, drifts: Iterable[Drift]) -> dict[str, Fix]:
+        """By key, what may be done at Alpaca instead of copying its word."""
+        keys = [drift.key + INSTEAD for drift in drifts]
+        return {fix.key: fix for fix in Fix.objects.filter(account=self.account, key__in=keys).proposed()}
 
     @cached_property
     def proposed(self) -> list[Fix]:
@@ -243,6 +255,11 @@ class Board:
 
 
 def proposed_fixes(account: Account, *, username: str = "") -> "QuerySet[Fix]":
-    """Those that wait for a person; for `username`, without those that wait for another person's approval."""
-    fixes = Fix.objects.filter(account=account).proposed().order_by("pk").defer("before", "broker", "undo_plan")
+    """The copies that wait for a person; for `username`, without those that wait for another person's approval."""
+    fixes = (
+        Fix.objects.filter(account=account, acts_at_broker=False)
+        .proposed()
+        .order_by("pk")
+        .defer("before", "broker", "undo_plan")
+    )
     return fixes.exclude(requested_by=username) if username else fixes

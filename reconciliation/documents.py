@@ -45,6 +45,7 @@ def fix_document(fix: Fix) -> dict[str, Any]:
         "title": fix.title,
         "state": fix.state,
         "is_safe_copy": fix.is_safe_copy,
+        "acts_at_broker": fix.acts_at_broker,
         "fingerprint": fix.fingerprint,
         "before": fix.before,
         "broker": fix.broker,

@@ -105,3 +105,23 @@ class UndoForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
         help_text="It stands in the audit beside your name.",
     )
+
+
+class ActForm(forms.Form):
+    """The approval of one fix that acts at Alpaca: its symbol, typed, and the picture that was on the screen."""
+
+    typed_symbol = forms.CharField(
+        max_length=32, widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "characters"})
+    )
+    reason = forms.CharField(max_length=300, required=False, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    shown = forms.CharField(max_length=64, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, fix: Fix | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._symbol = fix.symbol if fix else ""
+
+    def clean_typed_symbol(self) -> str:
+        typed = str(self.cleaned_data["typed_symbol"]).strip().upper()
+        if typed != self._symbol.upper():
+            raise forms.ValidationError(f"Nothing was approved: expected {self._symbol}, found {typed}.")
+        return typed

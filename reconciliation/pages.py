@@ -7,9 +7,12 @@ from typing import Any
 from django.http import HttpRequest
 
 from audit.models import AuditEntry
+from reconciliation.broker_actions import done_at_broker
+from reconciliation.broker_permission import who_may
 from reconciliation.forms import write_shown
 from reconciliation.models import Fix, Run
 from reconciliation.moved import moved
+from reconciliation.opposites import has_opposite, is_wanted, opposite_in_words
 from reconciliation.presentation import activity_ids, consequence_of, sections_of
 from reconciliation.receipts import why_not_undone, written_by
 from reconciliation.undoing import UNDOABLE
@@ -50,8 +53,9 @@ class Step:
 
 
 def fix_context(fix: Fix, *, all_fields: bool, now: datetime) -> dict[str, Any]:
-    is_undoable = fix.state in UNDOABLE and fix.undo_plan is not None
+    is_undoable = fix.state in UNDOABLE and fix.undo_plan is not None and not fix.acts_at_broker
     return {
+        **(_at_broker(fix) if fix.acts_at_broker else {}),
         "fix": fix,
         "drifts": [(drift, activity_ids(drift.evidence)) for drift in fix.drifts.all()],
         "sections": sections_of(fix, all_fields=all_fields),
@@ -64,6 +68,16 @@ def fix_context(fix: Fix, *, all_fields: bool, now: datetime) -> dict[str, Any]:
         "pairs": moved([fix]),
         "shown": write_shown([fix]),
         "is_moving": fix.state in {Fix.State.APPROVED, Fix.State.APPLIED},
+    }
+
+
+def _at_broker(fix: Fix) -> dict[str, Any]:
+    return {
+        "at_broker": done_at_broker(fix),
+        "who_may_act": who_may(),
+        "opposite_words": opposite_in_words(fix),
+        "has_opposite": has_opposite(fix),
+        "opposite_is_wanted": is_wanted(fix),
     }
 
 

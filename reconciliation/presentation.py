@@ -73,6 +73,7 @@ class Cause:
     consequence: str
     activity_ids: list[str]
     why_no_fix: str
+    instead: Fix | None = None  # another way to repair it
 
     @property
     def fix(self) -> Fix | None:
@@ -100,7 +101,7 @@ def rank(severity: str) -> int:
     return SEVERITIES.index(severity) if severity in SEVERITIES else len(SEVERITIES)
 
 
-def cause_of(drift: Drift, *, all_fields: bool) -> Cause:
+def cause_of(drift: Drift, *, all_fields: bool, instead: Fix | None = None) -> Cause:
     """Dress a root for the page. `consequences` is prefetched with the open ones."""
     consequences = list(drift.consequences.all())
     return Cause(
@@ -111,6 +112,7 @@ def cause_of(drift: Drift, *, all_fields: bool) -> Cause:
         consequence=consequence_of(drift.fix) if drift.fix else "",
         activity_ids=activity_ids(drift.evidence),
         why_no_fix="" if drift.fix else why_no_fix(drift),
+        instead=instead,
     )
 
 

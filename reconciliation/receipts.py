@@ -33,7 +33,7 @@ class Written:
 def written_by(fix: Fix) -> list[Written]:
     """Return the rows in the order in which they were written; empty before it was applied."""
     plan = fix.undo_plan
-    if not plan:
+    if not plan or fix.acts_at_broker:
         return []
     rows = [*_added_orders(plan), *_changed_orders(plan), *_added_fills(plan), *_removed_fills(plan)]
     rows += [*_adjustments(plan)]

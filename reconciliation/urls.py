@@ -1,6 +1,6 @@
 from django.urls import path
 
-from reconciliation import care_views, rebind_views, run_views, views
+from reconciliation import broker_views, care_views, rebind_views, run_views, views
 
 app_name = "reconciliation"
 urlpatterns = [
@@ -18,4 +18,6 @@ urlpatterns = [
     path("kinds/", run_views.kinds, name="kinds"),
     path("fixes/<int:fix_id>/", views.fix, name="fix"),
     path("fixes/<int:fix_id>/undo/", views.undo, name="undo"),
+    path("fixes/<int:fix_id>/act/", broker_views.act, name="act"),
+    path("fixes/<int:fix_id>/opposite/", broker_views.opposite, name="opposite"),
 ]

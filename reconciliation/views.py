@@ -18,7 +18,7 @@ from reconciliation.answers import BOARD, board_again, board_context
 from reconciliation.approving import approve_fixes
 from reconciliation.board import proposed_fixes
 from reconciliation.errors import FixRefused, NeedsOverride
-from reconciliation.forms import ApprovalRequest, UndoForm, write_shown
+from reconciliation.forms import ActForm, ApprovalRequest, UndoForm, write_shown
 from reconciliation.looking_after import PERMISSION, people_who_may
 from reconciliation.models import Drift, Fix, Run
 from reconciliation.moved import moved
@@ -58,7 +58,9 @@ def approve(request: HttpRequest) -> HttpResponse:
     account, username = chosen_account(request), request.user.get_username()
     asked = ApprovalRequest.read(request.POST)
     wanted = asked.ids(proposed_fixes(account, username=username))
-    fixes = list(Fix.objects.filter(account=account, pk__in=wanted).select_related("account").order_by("pk"))
+    # What acts at Alpaca is approved on its own page, one by one.
+    copies = Fix.objects.filter(account=account, pk__in=wanted, acts_at_broker=False)
+    fixes = list(copies.select_related("account").order_by("pk"))
     if not fixes:
         messages.warning(request, "Nothing was approved: no fix was selected.")
         return board_again(request)
@@ -152,17 +154,22 @@ def _refuse(request: HttpRequest, fixes: list[Fix], sentence: str) -> HttpRespon
 
 @require_GET
 def fix(request: HttpRequest, fix_id: int) -> HttpResponse:
-    context = _fix_context(request, _fix(request, fix_id))
-    return render_page(request, "reconciliation/fix.html", "reconciliation/_fix.html", {**context, "form": UndoForm()})
+    context = fix_context_for(request, fix_for_page(request, fix_id))
+    return render_page(
+        request,
+        "reconciliation/fix.html",
+        "reconciliation/_fix.html",
+        {**context, "form": UndoForm(), "act_form": ActForm()},
+    )
 
 
 @require_POST
 @permission_required("reconciliation.approve_fix", raise_exception=True)
 def undo(request: HttpRequest, fix_id: int) -> HttpResponse:
-    fix, now, actor = _fix(request, fix_id), timezone.now(), request.user.get_username()
+    fix, now, actor = fix_for_page(request, fix_id), timezone.now(), request.user.get_username()
     form = UndoForm(request.POST)
     if not form.is_valid():
-        return render(request, "reconciliation/fix.html", {**_fix_context(request, fix), "form": form})
+        return render(request, "reconciliation/fix.html", {**fix_context_for(request, fix), "form": form})
     try:
         undo_fix(fix=fix, actor=actor, now=now, reason=form.cleaned_data["reason"])
     except FixRefused as error:
@@ -175,12 +182,12 @@ def undo(request: HttpRequest, fix_id: int) -> HttpResponse:
     return redirect_to(request, fix)
 
 
-def _fix_context(request: HttpRequest, fix: Fix) -> dict[str, object]:
+def fix_context_for(request: HttpRequest, fix: Fix) -> dict[str, object]:
     context = pages.fix_context(fix, all_fields=pages.wants_all_fields(request), now=timezone.now())
     return {**context, "people": list(people_who_may()) if request.user.has_perm(PERMISSION) else []}
 
 
-def _fix(request: HttpRequest, fix_id: int) -> Fix:
+def fix_for_page(request: HttpRequest, fix_id: int) -> Fix:
     """The fix with the account that its page must name."""
     drifts = Prefetch("drifts", Drift.objects.order_by("pk").prefetch_related("comments"))
     fixes = Fix.objects.select_related("account", "run", "verification_run").prefetch_related(drifts)

@@ -30,8 +30,8 @@ admin.site.unregister(Group)
 OUR_GROUPS = (TRADER, OPS, ADMIN, BROKER)
 _GROUPS_HELP = (
     "trader sees everything. ops also runs, approves, ignores and undoes. admin also sets parameters, policies and "
-    "people, and may enter this admin. broker comes beside one of them: it approves fixes that send, change or cancel an "
-    "order at Alpaca."
+    "people, and may enter this admin. broker comes beside one of them: it approves fixes that send, change or "
+    "cancel an order at Alpaca."
 )
 
 

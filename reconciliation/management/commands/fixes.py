@@ -31,7 +31,8 @@ class Command(BaseCommand):
             self.stdout.write(as_json({"fixes": [fix_document(fix) for fix in found]}))
             return
         for fix in found:
-            self.stdout.write(f"fix {fix.pk}  {fix.title}")
+            acts = "  [acts at Alpaca]" if fix.acts_at_broker else ""
+            self.stdout.write(f"fix {fix.pk}  {fix.title}{acts}")
             for row in columns(fix):
                 sides = "".join(f"  {text or '–':>22}" for text in (row.database, row.broker, row.after))
                 self.stdout.write(f"    {row.label:28}{sides}")
