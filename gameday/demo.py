@@ -89,7 +89,7 @@ class PagesOfDemo:
             "csrfmiddlewaretoken": token.group(1) if token else "",
         }
         answer = self._http.post(login, data=form, headers={"Referer": login}, timeout=20)
-        if "sessionid" not in self._http.cookies:
+        if answer.url.startswith(login):
             raise RuntimeError(f"{username} could not log in to the demo ({answer.status_code})")
 
     def read(self, path: str) -> str:

@@ -55,9 +55,9 @@ class SilentStreamLosesNothing(Story):
         stage.broker("keeps the stream open and tells nothing on it any more")
 
     def act(self, stage: Stage) -> None:
+        stage.notes["sent"] = time.monotonic()
         _, orders = stage.submit({"symbol": stage.symbol, "side": "buy", "qty": "10"})
         stage.notes["order"] = orders[0]
-        stage.notes["sent"] = time.monotonic()
         filled = stage.venue.wait_for(str(Order.objects.get(pk=orders[0].pk).broker_order_id), "filled")
         stage.broker(f"filled 10 {stage.symbol} at {filled['filled_avg_price']}, and said nothing")
 
