@@ -3,6 +3,8 @@
 from datetime import date, datetime
 from decimal import Decimal
 
+from django.db.models import Count, F, Q
+
 from broker.models import Account
 from broker.numbers import plain
 from broker.times import NEW_YORK
@@ -21,9 +23,10 @@ WORTH_SAVING = 500
 def paid_by_fills(account: Account) -> Paid:
     """Return what all booked fills paid. Its cost follows what came since the last time."""
     mine = Fill.objects.filter(account=account)
-    tally = CashTally.objects.filter(account=account).first()
+    counted = Count("account__fills", filter=Q(account__fills__pk__lte=F("through_fill")))
+    tally = CashTally.objects.filter(account=account).annotate(still_there=counted).first()
     known, through = Paid(), 0
-    if tally is not None and mine.filter(pk__lte=tally.through_fill).count() == tally.fills:
+    if tally is not None and tally.still_there == tally.fills:
         known, through = Paid(fills=tally.fills, net=tally.net, uneven=tally.uneven), tally.through_fill
     rows = list(mine.filter(pk__gt=through).order_by("pk").values_list("side", "qty", "price", "pk"))
     total = known + total_of((side, qty, price) for side, qty, price, _ in rows)
