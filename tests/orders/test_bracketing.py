@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import call_command
 from django.urls import reverse
 from django.utils import timezone
 
@@ -240,3 +241,12 @@ def test_the_preview_shows_what_is_recorded_and_recording_keeps_it(sim, bracket_
     order = Order.objects.get()
     assert (order.order_class, order.time_in_force) == ("bracket", "gtc")
     assert (order.stop_loss_stop_price, order.take_profit_limit_price) == (Decimal(92), Decimal(116))
+
+
+@pytest.mark.django_db
+def test_the_command_says_where_the_exits_would_lie(bracket_account, tmp_path, capsys):
+    file = tmp_path / "plan.csv"
+    file.write_text(f"{HEAD}QCOM,buy,10,market,,\n")
+    call_command("submit_batch", str(file), "--dry-run")
+    assert "line 2: QCOM is a bracket, stop 92.00, target 116.00" in capsys.readouterr().err
+    assert not Order.objects.exists()

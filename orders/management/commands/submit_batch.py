@@ -18,6 +18,7 @@ from broker.errors import BrokerError
 from broker.models import Account
 from orders.batch_line import LineError
 from orders.batch_report import report_batch
+from orders.bracketing import exits_of
 from orders.carrying_through import Progress, carry_through
 from orders.checking import CheckedBatch, check_batch
 from orders.errors import OrdersError
@@ -102,6 +103,11 @@ class Command(BaseCommand):
             self._say(f"{checked.name}: {error}")
         for warning in checked.warnings:
             self._say(f"warning: {warning}")
+        symbols = {line.number: line.symbol for line in checked.lines}
+        for number, exits in exits_of(checked.lines).items():
+            self._say(
+                f"line {number}: {symbols[number]} is a bracket, stop {exits.stop_loss:f}, target {exits.target:f}"
+            )
 
     def _end_unrecorded(self, account: Account, checked: CheckedBatch, options: dict[str, Any]) -> int:
         if checked.errors:
