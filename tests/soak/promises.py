@@ -101,13 +101,16 @@ def repair(world: World) -> list[Fix]:
         if run.state == Run.State.IN_SYNC or not fixes:
             break
         _approve(fixes)
-        done = apply_approved(account=world.read_afresh(), actor="ops")
-        for fix in done.fixes:
+        mine = apply_approved(account=world.read_afresh(), actor="ops").fixes
+        if any(fix.acts_at_broker for fix in mine):
+            drain(world, TIME.random)  # the worker sends what was approved, and looks what became of it
+        for fix in Fix.objects.filter(pk__in=[fix.pk for fix in mine]):
             if fix.state not in {Fix.State.VERIFIED, Fix.State.STALE, Fix.State.WITHDRAWN}:
                 expect(fix.outcome, f"Fix {fix.pk} {fix.title} is {fix.state} and does not say why.")
                 # Alpaca may refuse an act, as it refuses a stop beside somebody's order to buy. A copy never fails.
                 expect(fix.acts_at_broker, f"Fix {fix.pk} {fix.title} is {fix.state}: {fix.outcome}")
-        applied += [fix for fix in done.fixes if fix.state == Fix.State.VERIFIED]
+            if fix.state == Fix.State.VERIFIED:
+                applied.append(fix)
         run = _reconcile(world)
     left = list(Drift.objects.open().roots())
     told = set(Fix.objects.filter(state="failed", acts_at_broker=True).values_list("key", flat=True))
@@ -120,6 +123,15 @@ def repair(world: World) -> list[Fix]:
 
 
 def _reconcile(world: World) -> Run:
+    """A run; another one a minute later if Alpaca took no more requests in this one."""
+    run = _run(world)
+    if run.state == Run.State.INCOMPLETE and "no more requests" in run.incomplete_reason:
+        TIME.advance(61)
+        run = _run(world)
+    return run
+
+
+def _run(world: World) -> Run:
     return run_reconciliation(account=world.read_afresh(), trigger=Run.Trigger.DEMAND, requested_by="soak")
 
 
