@@ -51,13 +51,15 @@ def import_history(*, account: Account, gateway: Gateway, cursor: ReadingCursor,
 
 
 def _import_orders(account: Account, gateway: Gateway, cursor: ReadingCursor, note: ProgressNote) -> None:
-    rows = cursor.import_rows
+    rows, proven = cursor.import_rows, False
     for page in gateway.orders_since(None, cursor=cursor.import_cursor):
         rows += len(page.orders)
+        proven = page.is_last
         with transaction.atomic():
             _book_orders(account, page.orders)
             _move(cursor, stage="orders", place=page.cursor or cursor.import_cursor, rows=rows)
         note("import orders", rows)
+    _refuse_unproven("orders", proven=proven)
 
 
 def _book_orders(account: Account, orders: Iterable[BrokerOrder]) -> None:
@@ -65,14 +67,22 @@ def _book_orders(account: Account, orders: Iterable[BrokerOrder]) -> None:
 
 
 def _import_fills(account: Account, gateway: Gateway, cursor: ReadingCursor, note: ProgressNote) -> None:
-    rows = cursor.import_rows
+    rows, proven = cursor.import_rows, False
     for page in gateway.activities_since(None, cursor=cursor.import_cursor):
         rows += len(page.fills)
+        proven = page.is_last
         _import_missing_orders(account, gateway, page.fills)
         with transaction.atomic():
             import_fills(account=account, fills=list(page.fills), now=timezone.now())
             _move(cursor, stage="activities", place=page.cursor or cursor.import_cursor, rows=rows)
         note("import fills", rows)
+    _refuse_unproven("activities", proven=proven)
+
+
+def _refuse_unproven(name: str, *, proven: bool) -> None:
+    """What was booked stays and is gone on from: only the end of the list is not believed."""
+    if not proven:
+        raise IncompleteRead(f"The list of {name} ended without proof that it was the end; the import goes on later.")
 
 
 def _import_missing_orders(account: Account, gateway: Gateway, fills: Iterable[BrokerFill]) -> None:

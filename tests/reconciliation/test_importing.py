@@ -1,5 +1,6 @@
 """The first import of an account with a history: shown, stoppable, and gone on with."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from django.utils import timezone
 
 from audit.models import AuditEntry
+from broker.alpaca_gateway import AlpacaGateway
 from broker.models import Account
 from orders.booking import import_fills, import_orders
 from orders.models import Fill, Order
@@ -136,3 +138,24 @@ def test_books_that_hold_something_are_compared_not_imported(sim_account: Accoun
     make_adjustment(sim_account, symbol="ACGL", effective_at=timezone.now())
     assert reconcile(sim_account).state == Run.State.DRIFT
     assert not Order.objects.exists()
+
+
+@pytest.mark.parametrize("method", ["orders_since", "activities_since"])
+def test_list_without_proof_of_its_end_is_not_the_whole_history(
+    sim_account: Account, sim: SimAccount, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    placed(sim, client_order_id="ts-1")
+    whole = getattr(AlpacaGateway, method)
+
+    def cut_short(self: AlpacaGateway, *args: Any, **options: Any) -> Any:
+        for page in whole(self, *args, **options):
+            yield replace(page, is_last=False)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(AlpacaGateway, method, cut_short)
+        run = reconcile(sim_account)
+    assert run.state == Run.State.INCOMPLETE
+    assert "without proof" in run.incomplete_reason
+    assert ReadingCursor.objects.get().import_finished_at is None
+    assert reconcile(sim_account).state == Run.State.IN_SYNC
+    assert Position.objects.get().qty == 10
