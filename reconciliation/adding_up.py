@@ -6,11 +6,21 @@ was cut short disagrees with the other two.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from broker.types import BrokerActivity, BrokerFill, BrokerOrder, BrokerPosition
 from orders.lifecycle import is_terminal
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """A fill in our ledger."""
+
+    broker_order_id: str
+    qty: Decimal
+    at: datetime
 
 
 def fills_add_up(
@@ -38,6 +48,33 @@ def fills_add_up(
         )
         for order in orders
     )
+
+
+def left_out_of(
+    orders: Mapping[str, BrokerOrder],
+    fills: Mapping[str, BrokerFill],
+    booked: Mapping[str, Booked],
+    after: datetime | None,
+) -> str:
+    """Return an order that is filled by what our ledger has of it, while the list of that time lacks a part.
+
+    Then the list was cut short: a fill that was taken back or corrected would be missing from the order, or listed
+    in another way.
+    """
+    listed: dict[str, Decimal] = defaultdict(Decimal)
+    for fill in fills.values():
+        listed[fill.broker_order_id] += fill.qty
+    ours: dict[str, Decimal] = defaultdict(Decimal)
+    unlisted: set[str] = set()
+    for activity_id, known in booked.items():
+        ours[known.broker_order_id] += known.qty
+        if activity_id not in fills and (after is None or known.at > after):
+            unlisted.add(known.broker_order_id)
+    for key in sorted(unlisted):
+        order = orders.get(key)
+        if order is not None and listed[key] < order.filled_qty == ours[key]:
+            return key
+    return ""
 
 
 def holdings_add_up(

@@ -23,13 +23,7 @@ from broker.types import (
     BrokerPosition,
     OrdersPage,
 )
-from reconciliation.adding_up import (
-    filled_and_not,
-    fills_add_up,
-    holdings_add_up,
-    live_and_unlisted,
-    without_taken_back,
-)
+from reconciliation import adding_up
 from reconciliation.errors import IncompleteRead
 from reconciliation.evidence import BrokerEvidence
 from reconciliation.evidence_comparison import MOST_SKEW, skew_between
@@ -91,7 +85,7 @@ class Reader:
             self._read_orders(clock)
             self._take_activities()
             self._read_orders_of_unknown_fills(clock)
-            self.fills = without_taken_back(self.fills, self.others)
+            listed, self.fills = self.fills, adding_up.without_taken_back(self.fills, self.others)
             account, positions = self._read_positions(account)
             self._prove_activities(positions)
         except BrokerError as error:
@@ -101,7 +95,12 @@ class Reader:
                 f"Account {first.account_number} answered at first and {account.account_number} later in one reading: "
                 "it belongs to neither."
             )
-        if unfilled := filled_and_not(self.orders, self.fills.values()):
+        if order_id := adding_up.left_out_of(self.orders, listed, self.plan.booked, self.plan.activities_after):
+            raise IncompleteRead(
+                f"Order {order_id} is filled by what is booked of it, but Alpaca's list of activities leaves a part of "
+                "it out: the list was incomplete."
+            )
+        if unfilled := adding_up.filled_and_not(self.orders, self.fills.values()):
             raise IncompleteRead(
                 f"Alpaca lists a fill of order {unfilled} and says that the order has none: "
                 "the account was moving while it was read."
@@ -133,7 +132,7 @@ class Reader:
             self._take_one(broker_order_id, clock, may_be_absent=True)
         for client_order_id in self.plan.unconfirmed_client_order_ids:
             self._look_up(client_order_id)
-        if live_and_unlisted(self.orders.values(), listed_open, clock.timestamp, UNLISTED_STATUSES):
+        if adding_up.live_and_unlisted(self.orders.values(), listed_open, clock.timestamp, UNLISTED_STATUSES):
             # Perhaps only a status that Alpaca does not count as open; perhaps a list that was cut short.
             self._take_pages("open_orders", self.gateway.open_orders(is_proven=True))
         self._follow_chains(clock)
@@ -231,14 +230,14 @@ class Reader:
     def _fills_add_up(self, rows: Sequence[BrokerFill | BrokerActivity]) -> bool:
         """The orders say how much of each is filled: fills that sum up to it are all there are."""
         fills = [*self.fills.values(), *(row for row in rows if isinstance(row, BrokerFill))]
-        booked, before = self.plan.booked_activity_ids, self.plan.filled_qtys
-        self._ended_by_sums = fills_add_up(self.orders.values(), fills, booked, before)
+        booked, before = self.plan.booked, self.plan.filled_qtys
+        self._ended_by_sums = adding_up.fills_add_up(self.orders.values(), fills, booked, before)
         return self._ended_by_sums
 
     def _prove_activities(self, positions: Mapping[str, BrokerPosition]) -> None:
         """The fills add up with the orders. Where they do not with the positions, Alpaca is asked for more."""
-        booked = self.plan.booked_activity_ids
-        if not self._ended_by_sums or holdings_add_up(self.plan.held, self.fills.values(), booked, positions):
+        booked = self.plan.booked
+        if not self._ended_by_sums or adding_up.holdings_add_up(self.plan.held, self.fills.values(), booked, positions):
             return
         after, cursor = self.plan.activities_after, self._activities_cursor
         for page in self.gateway.activities_since(after, cursor, lambda rows: not rows):
@@ -246,7 +245,7 @@ class Reader:
                 raise IncompleteRead("Alpaca's pages contradict each other: the list of activities was cut short.")
 
     def _read_orders_of_unknown_fills(self, clock: BrokerClock) -> None:
-        new = [fill for key, fill in self.fills.items() if key not in self.plan.booked_activity_ids]
+        new = [fill for key, fill in self.fills.items() if key not in self.plan.booked]
         for broker_order_id in sorted({fill.broker_order_id for fill in new} - set(self.orders)):
             self._take_one(broker_order_id, clock, may_be_absent=False)
         # A fill that was taken back is no fill, and its order says what is left of it.

@@ -17,6 +17,7 @@ from orders.alive import alive_at_broker
 from orders.lifecycle import SubmissionState
 from orders.models import Fill, Order
 from positions.models import Position
+from reconciliation.adding_up import Booked
 
 Rows = QuerySet[Order] | QuerySet[Fill]
 
@@ -37,7 +38,7 @@ class ReadingPlan:
     working_order_ids: frozenset[str]  # ours, linked, can still change
     listed_order_ids: frozenset[str]  # ours, linked, submitted in the window: the list must show them
     known_order_ids: frozenset[str]  # ours, linked: a replaced order whose next one is among them needs no look-up
-    booked_activity_ids: frozenset[str]  # fills that are in the ledger: their orders need no look-up
+    booked: Mapping[str, Booked]  # fills of the window that are in the ledger, by id: their orders need no look-up
     unconfirmed_client_order_ids: tuple[str, ...]
     held: Mapping[str, Decimal]  # what we hold: missing from the list of positions, each is asked for by name
     filled_qtys: Mapping[str, Decimal]  # of those that can still change: how much of each is in the ledger
@@ -102,16 +103,17 @@ def plan_reading(*, account: Account, window: Window) -> ReadingPlan:
     if window.activities_after is not None:
         booked = booked.filter(transaction_time__gte=window.activities_after - EDGE)
         known = linked.filter(submitted_at__gte=window.activities_after)
-    fills = list(booked.order_by().values_list("activity_id", "order__broker_order_id"))
+    rows = booked.order_by().values_list("activity_id", "order__broker_order_id", "qty", "transaction_time")
+    fills = {activity_id: Booked(broker_order_id, qty, at) for activity_id, broker_order_id, qty, at in rows}
     return ReadingPlan(
         orders_after=window.orders_after,
         activities_after=window.activities_after,
         working_order_ids=frozenset(working),
         listed_order_ids=frozenset(listed.values_list("broker_order_id", flat=True)),
-        booked_activity_ids=frozenset(activity_id for activity_id, _ in fills),
+        booked=fills,
         held=dict(Position.objects.filter(account=account).open().order_by().values_list("symbol", "qty")),
         known_order_ids=frozenset(known.values_list("broker_order_id", flat=True))
-        | {broker_order_id for _, broker_order_id in fills},
+        | {fill.broker_order_id for fill in fills.values()},
         filled_qtys=working,
         unconfirmed_client_order_ids=tuple(name for _, name in sorted(unsure.values_list("pk", "client_order_id"))),
     )

@@ -150,6 +150,21 @@ def test_recorded_order_that_the_list_leaves_out(sim_account: Account, sim: SimA
     assert "the list was incomplete" in run.incomplete_reason
 
 
+def test_list_of_activities_that_leaves_booked_fills_out(sim_account: Account, sim: SimAccount) -> None:
+    """The orders still say that they are filled: what the list lacks was left out, and is no phantom."""
+    open_books(sim_account)
+    record_as(sim_account, sim, placed(sim, client_order_id="ts-1"))
+    record_as(sim_account, sim, placed(sim, client_order_id="ts-2", symbol="NVDA"))
+    for fault in ("empty_list", "truncated_page"):
+        sim.fault(fault, "GET", "^/v2/account/activities$", times=None)
+        run = reconcile(sim_account)
+        assert run.state == Run.State.INCOMPLETE
+        assert "the list was incomplete" in run.incomplete_reason or "cut short" in run.incomplete_reason
+        sim.clear_faults()
+    assert not Fix.objects.exists()
+    assert reconcile(sim_account).state == Run.State.IN_SYNC
+
+
 def sent(account: Account) -> Order:
     """An order of QCOM that is on its way: nothing may be said about the position meanwhile."""
     return Order.objects.create(
