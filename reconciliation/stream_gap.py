@@ -3,10 +3,11 @@
 from datetime import datetime
 
 from broker.models import StreamState
+from broker.stream_state import NOT_FOLLOWED
 from broker.times import NEW_YORK
 from reconciliation.bad_evidence import store_evidence_drift
 from reconciliation.evidence import BrokerEvidence, StreamFacts
-from reconciliation.evidence_comparison import gap_closed_by
+from reconciliation.evidence_comparison import LONGEST_SILENCE, gap_closed_by
 from reconciliation.kinds import KINDS, Kind
 from reconciliation.models import Drift, Run
 
@@ -22,13 +23,19 @@ def close_gap(*, run: Run, stream: StreamFacts | None, evidence: BrokerEvidence,
     lasts = stream.is_followed and stream.connected_at is None
     values = {"gap_since": evidence.began_at} if lasts else {"gap_since": None, "gap_reason": ""}
     closed = StreamState.objects.filter(account=run.account, gap_since=since).update(**values)
-    if closed and not lasts and not _was_known(run, since):
+    if closed and not lasts and _is_worth_a_note(stream, since, now) and not _was_known(run, since):
         _record(run, since, stream.gap_reason, now)
+
+
+def _is_worth_a_note(stream: StreamFacts, since: datetime, now: datetime) -> bool:
+    """A short break is everyday, and before it was followed nobody relied on it."""
+    return stream.gap_reason != NOT_FOLLOWED and (stream.connected_at or now) - since > LONGEST_SILENCE
 
 
 def note_gap(*, run: Run, now: datetime) -> None:
     """An incomplete run makes nothing good: the gap stays, and is said."""
-    state = StreamState.objects.filter(account=run.account, gap_since__isnull=False).first()
+    gaps = StreamState.objects.filter(account=run.account, gap_since__isnull=False)
+    state = gaps.exclude(gap_reason=NOT_FOLLOWED).first()
     if state is not None and state.gap_since is not None:
         reason = state.gap_reason.rstrip(".") or "the connection broke"
         sentence = (

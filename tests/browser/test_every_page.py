@@ -26,6 +26,7 @@ PAGES = [
     "/reconciliation/runs/",
     "/reconciliation/runs/1/",
     "/reconciliation/fixes/1/",
+    "/reconciliation/kinds/",
     "/protection/",
     "/insight/",
     "/audit/",

@@ -151,6 +151,10 @@ def test_short_break_and_a_first_connection_are_no_drift(account: Account) -> No
     long_ago = now - timedelta(days=2)
     follow(account, connected_at=None, last_heard_at=long_ago, gap_since=long_ago, gap_reason=NOT_FOLLOWED)
     assert reconcile(account).state == Run.State.IN_SYNC
+    follow(account, gap_since=recently, gap_reason="The connection broke.")
+    assert reconcile(account).state == Run.State.IN_SYNC
+    assert StreamState.objects.get().gap_since is None
+    assert not Drift.objects.exists()
 
 
 def test_without_a_stream_nothing_is_missed(account: Account) -> None:
