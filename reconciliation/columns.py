@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+SECTIONS = ("order", "fill", "entry", "position", "new position", "cash")
+
 
 class ThreeSides(Protocol):
     @property
@@ -37,7 +39,7 @@ class Row:
 def columns(fix: ThreeSides) -> list[Row]:
     """Return every field of the three sides, order first, in the order in which they were written down."""
     rows = []
-    for section in ("order", "fill", "position"):
+    for section in SECTIONS:
         sides = [side.get(section) or {} for side in (fix.before, fix.broker, fix.after)]
         for name in dict.fromkeys(name for side in (sides[2], sides[1], sides[0]) for name in side):
             database, broker, after = (_text(side.get(name)) if name in side else None for side in sides)

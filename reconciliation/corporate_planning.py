@@ -10,12 +10,6 @@ from reconciliation.evidence import BrokerEvidence, LocalRecord
 from reconciliation.kinds import Kind
 from reconciliation.proposals import Operation, Proposal, make_proposal, position_columns
 
-#: Why a kind has no repair while its entries do not lead to Alpaca's position.
-WHY_NOT = (
-    "The entries do not lead to Alpaca's position to the last share. Repair what else differs in this symbol first; "
-    "then it is proposed."
-)
-
 
 def plan_corporate(
     root: Difference, _followers: Sequence[Difference], record: LocalRecord, evidence: BrokerEvidence

@@ -16,6 +16,7 @@ from reconciliation.adjusting import adjust_position, plan_superseded, rebuild, 
 from reconciliation.cash_planning import plan_cash, plan_cash_activity
 from reconciliation.corporate_planning import plan_corporate
 from reconciliation.difference import Difference, Explained, Facts
+from reconciliation.effects import with_effects
 from reconciliation.evidence import BrokerEvidence, LocalRecord
 from reconciliation.explanation import new_fills
 from reconciliation.guesses import guesses_to_take_back
@@ -118,7 +119,8 @@ def plan(explained: list[Explained], record: LocalRecord, evidence: BrokerEviden
             proposals.append(adjust_position(root, record, evidence))
         elif root.kind == Kind.PENDING_NEVER_FILLED:
             proposals.append(rebuild(root, record, evidence))
-    return [*proposals, *broker_choices(roots, evidence), *plan_opposites(record, evidence)]
+    proposals += [*broker_choices(roots, evidence), *plan_opposites(record, evidence)]
+    return with_effects(proposals, explained, record, evidence)
 
 
 def _can_be_copied(root: Difference, about: list[Difference]) -> bool:

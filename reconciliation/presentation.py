@@ -25,6 +25,8 @@ _SPELLED = {
     "target": price,
     "total_risk": money,
     "realized_pl": money,
+    "balance": money,
+    "net_amount": money,
 }
 
 _IDS = frozenset({"client_order_id", "broker_order_id", "replaced_by", "fills"})
@@ -174,7 +176,18 @@ def consequence_of(fix: Fix) -> str:
     position = position_in_words(fix)
     if position:
         said += f" {fix.symbol} becomes {position}."
+    said += _effects_in_words(fix)
     return f"{said} Only our database changes, after Alpaca was read again; nothing is sent. It can be undone."
+
+
+def _effects_in_words(fix: Fix) -> str:
+    """The cash on record after it, and what else goes away with it."""
+    words = ""
+    if cash := fix.after.get("cash"):
+        words += f" Cash on record becomes ${money(cash['balance'])}."
+    if count := len(fix.after.get("closes") or []):
+        words += f" It closes {count} other difference{'' if count == 1 else 's'}."
+    return words
 
 
 def position_in_words(fix: Fix) -> str:
@@ -212,6 +225,12 @@ def _written(operation: Mapping[str, Any]) -> str:
             return "the order's terms as Alpaca has them"
         case "void_order":
             return "the order as one that Alpaca does not have"
+        case "book_entry":
+            return f"one entry ({operation.get('kind')}) in the ledger of {operation.get('symbol')}"
+        case "book_cash_entry":
+            return "one entry in the cash ledger, as Alpaca has it"
+        case "book_cash_correction":
+            return f"{_spell('balance', operation.get('amount'))} dollars in the cash ledger, with your reason"
         case "close_change":
             return "the end of a change that Alpaca did not make"
         case _:

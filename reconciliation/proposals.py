@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from broker.numbers import plain
@@ -110,7 +111,10 @@ def position_columns(
         }
     kept = [entry for entry in record.ledgers.get(symbol, ()) if entry.order_key not in without]
     trips = fold([*kept, *map(entry_of, fills), *extra])
-    after = _after_facts(symbol, trips, record)
+    after = dict(_after_facts(symbol, trips, record))
+    was, becomes = _realized(fold(record.ledgers.get(symbol, ()))), _realized(trips)
+    if stored is not None and stored.state == "open" and (was or becomes) and symbol in record.ledgers:
+        before["realized_pl"], after["realized_pl"] = plain(was), plain(becomes)
     theirs = evidence.positions.get(symbol)
     broker = {
         "state": "open" if theirs else "none",
@@ -118,6 +122,10 @@ def position_columns(
         "avg_entry_price": plain(theirs.avg_entry_price) if theirs else None,
     }
     return before, after, broker
+
+
+def _realized(trips: list[RoundTrip]) -> Decimal:
+    return trips[-1].realized_pl if trips else Decimal(0)
 
 
 def _after_facts(symbol: str, trips: list[RoundTrip], record: LocalRecord) -> Facts:

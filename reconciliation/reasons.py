@@ -2,6 +2,10 @@
 
 from reconciliation.kinds import Kind
 
+WITHOUT_LAST_SHARE = (
+    "Alpaca's entries do not lead to its position to the last share. Repair what else differs in this symbol first; "
+    "then it is proposed."
+)
 #: For kinds of which some, or all, have no repair that our books or a cancel could be.
 WITHOUT_FIX: dict[Kind, str] = {
     Kind.DUPLICATE_SUBMISSION: (
@@ -48,4 +52,9 @@ WITHOUT_FIX: dict[Kind, str] = {
     ),
     Kind.BROKEN_OCO: "Both exits were filled: only a trade brings the position back, and that is yours to decide.",
     Kind.LATE_FILL: "Alpaca has not listed every fill of it yet; it is proposed once they add up.",
+    Kind.SPLIT: WITHOUT_LAST_SHARE,
+    Kind.TRANSFER: WITHOUT_LAST_SHARE,
+    Kind.EQUITY: (
+        "Nothing of ours is in it: Alpaca's own figures do not agree. It ends when they do; else ask its support."
+    ),
 }

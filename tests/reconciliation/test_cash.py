@@ -13,6 +13,7 @@ from reconciliation.applying import apply_approved
 from reconciliation.approving import approve_fixes
 from reconciliation.errors import NeedsOverride
 from reconciliation.models import Drift, Fix
+from reconciliation.presentation import consequence_of
 from reconciliation.undoing import undo_fix
 from tests.factories import make_account, make_fill
 from tests.reconciliation.steps import backfill_all, kinds, open_books, open_roots, placed, reconcile, record_as
@@ -82,6 +83,19 @@ def test_missing_fills_are_no_missing_money(sim_account: Account, sim: SimAccoun
     assert kinds(sim_account) == {"external_order": ["position_broker_only"]}
     assert backfill_all(sim_account).all_verified
     assert reconcile(sim_account).state == "in_sync"
+
+
+def test_each_fix_says_what_it_does_to_the_cash_and_what_it_closes(sim_account: Account, sim: SimAccount):
+    opened(sim_account)
+    sim.price("QCOM", "100")
+    placed(sim)
+    reconcile(sim_account)
+    fix = Fix.objects.get()
+    assert [fix.before["cash"], fix.broker["cash"], fix.after["cash"]] == [
+        {"balance": "100000"}, {"balance": "99000"}, {"balance": "99000"},
+    ]  # fmt: skip
+    assert [item["kind"] for item in fix.after["closes"]] == ["position_broker_only"]
+    assert "Cash on record becomes $99,000.00. It closes 1 other difference." in consequence_of(fix)
 
 
 def test_money_that_nothing_explains_needs_a_persons_reason(sim_account: Account, sim: SimAccount):
