@@ -3,11 +3,15 @@
 from decimal import Decimal
 
 import pytest
+from django_q.models import OrmQ
 
+from orders.models import Order
+from positions.due_work import queue_due_work
 from positions.models import Position
 from positions.protecting import protect_positions, trouble_of, troubles
 from positions.protection_plan import Exit, Step, next_step, whole_shares
 from positions.rebuilding import rebuild_position
+from positions.tasks import protect_positions_task
 from tests.factories import NOW, make_account, make_fill, make_order, minutes
 
 STOP, TARGET = Decimal(92), Decimal(116)
@@ -175,3 +179,32 @@ def test_another_plan_has_nothing_to_do_with_it(refused):
     refused.account.save()
     refused.refresh_from_db()
     assert (troubles(refused.account, NOW), trouble_of(refused, NOW)) == ([], "")
+
+
+@pytest.mark.parametrize(("plan", "queued"), [("oco", 1), ("bracket", 0), ("record_only", 0)])
+def test_the_worker_finds_it_in_the_rows_and_queues_it_once(db, plan, queued):
+    make_account(protection_plan=plan)
+    make_fill(at=minutes(-60))
+    rebuild_position(account=make_account(), symbol="QCOM", now=NOW)
+    assert [queue_due_work(NOW), queue_due_work(NOW)] == [queued, 0]
+    assert OrmQ.objects.count() == queued
+
+
+def test_the_task_records_it_and_is_harmless_twice(db):
+    account = make_account(protection_plan="oco")
+    make_fill(at=minutes(-60))
+    rebuild_position(account=account, symbol="QCOM", now=NOW)
+    for _ in range(2):
+        protect_positions_task(account.pk)
+    order = Order.objects.get(origin="protection")
+    assert (order.submission_state, order.qty) == ("recorded", Decimal(10))
+    assert (order.stop_loss_stop_price, order.limit_price) == (STOP, TARGET)
+
+
+def test_two_generations_of_a_position_never_share_a_number(db):
+    """Whoever looked before the other's commit finds it under way, and records nothing."""
+    account = make_account(protection_plan="oco")
+    make_fill(at=minutes(-60))
+    rebuild_position(account=account, symbol="QCOM", now=NOW)
+    assert [protect_positions(account=account, now=NOW) for _ in range(3)] == [1, 0, 0]
+    assert Order.objects.filter(client_order_id__contains="g1-").count() == 1

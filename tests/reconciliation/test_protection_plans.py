@@ -287,6 +287,8 @@ def test_only_whole_shares_are_placed_and_the_rest_is_told(sim, account):
     assert (row, text) == (
         position(), "0.5 QCOM has no exits at Alpaca, which takes whole shares only in an OCO."
     )  # fmt: skip
+    assert reconcile(account).state == Run.State.DRIFT  # half a share is unguarded, and it stays said
+    assert (kinds(account), coverage(account)) == ({"stop_qty": []}, Coverage.PARTLY)
 
 
 def test_what_is_closed_by_hand_takes_its_oco_along(sim, oco):
