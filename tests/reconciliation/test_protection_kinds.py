@@ -10,7 +10,7 @@ from django.utils import timezone
 from broker.models import Account
 from orders.models import Order, OrderChange
 from positions.models import Position
-from reconciliation.applying import Applied, apply_approved
+from reconciliation.applying import Applied, apply_approved, apply_fix
 from reconciliation.approving import approve_fixes
 from reconciliation.errors import FixRefused
 from reconciliation.models import Fix, Run
@@ -378,6 +378,25 @@ def test_lost_answer_is_settled_and_verified_later(held: Account, sim: SimAccoun
     assert len(sim.requests("PATCH")) == 1
     assert OrderChange.objects.get().state == "done"
     assert reconcile(held).state == Run.State.IN_SYNC
+
+
+def test_process_that_dies_after_the_commit_leaves_it_to_the_next(held: Account, sim: SimAccount) -> None:
+    exit_order(held, sim, stop_price="80")
+    reconcile(held)
+    approve_fixes(fixes=[only_fix(held)], actor="keeper", now=timezone.now())
+    fix = Fix.objects.get(acts_at_broker=True)
+    assert apply_fix(fix=fix, now=timezone.now())
+    assert not apply_fix(fix=fix, now=timezone.now())
+    assert (OrderChange.objects.get().state, sim.requests("PATCH")) == ("recorded", [])
+    # While it is under way no run calls it failed, and nobody proposes it again.
+    reconcile(held)
+    fix.refresh_from_db()
+    assert fix.state == Fix.State.APPLIED
+    assert Fix.objects.filter(acts_at_broker=True).count() == 1
+    apply_approved(account=held, actor="keeper")
+    fix.refresh_from_db()
+    assert fix.state == Fix.State.VERIFIED, fix.outcome
+    assert len(sim.requests("PATCH")) == 1
 
 
 def test_zombie_can_be_cancelled_instead_of_reopened(account: Account, sim: SimAccount) -> None:
