@@ -101,7 +101,11 @@ class Position(models.Model):
                 fields=["account", "symbol"], condition=~Q(state="closed"), name="position_one_not_closed"
             ),
         )
-        indexes = (models.Index(fields=["account", "state"]),)
+        indexes = (
+            models.Index(fields=["account", "state"]),
+            # The few that do not say at what price they were left, among all that are closed.
+            models.Index(fields=["account", "state", "avg_exit_price"], name="position_by_exit"),
+        )
 
     def __str__(self) -> str:
         return f"{self.symbol} #{self.sequence} {self.state}"

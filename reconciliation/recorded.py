@@ -45,7 +45,7 @@ def load_record(*, account: Account, evidence: BrokerEvidence) -> LocalRecord:
     orders = _load_orders(account, evidence)
     by_pk = {order.pk: order for order in orders}
     fills = _load_fills(account, evidence, by_pk)
-    stored = list(Position.objects.filter(account=account).not_closed())
+    stored = list(Position.objects.filter(account=account).not_closed().order_by())
     closed = _closed_without_exit(account)
     symbols = _symbols(evidence, orders, stored) | _symbols_of_fills(evidence, fills)
     symbols |= {position.symbol for position in closed}
@@ -71,7 +71,8 @@ def load_record(*, account: Account, evidence: BrokerEvidence) -> LocalRecord:
 def _closed_without_exit(account: Account) -> tuple[ClosedPosition, ...]:
     rows = Position.objects.filter(account=account, opened_at__isnull=False, avg_exit_price__isnull=True).closed()
     names = ("symbol", "sequence", "side", "entry_qty", "avg_entry_price", "opened_at", "closed_at")
-    return tuple(ClosedPosition(**{name: getattr(row, name) for name in names}) for row in rows)
+    found = [ClosedPosition(**{name: getattr(row, name) for name in names}) for row in rows.order_by()]
+    return tuple(sorted(found, key=lambda position: (position.symbol, position.sequence)))
 
 
 def _unsettled_changes(account: Account, evidence: BrokerEvidence) -> tuple[LocalChange, ...]:
