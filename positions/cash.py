@@ -1,6 +1,6 @@
 """The cash ledger in the database: what came and went without a fill, and what the fills paid."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from django.db.models import Count, F, Q
@@ -18,19 +18,21 @@ CORRECTION = "CORRECTION"
 _ZERO = Decimal(0)
 #: A subtotal is saved when so many fills came since the last one.
 WORTH_SAVING = 500
+#: Alpaca lists a trade late, but not later than this.
+GUESSES_SETTLE = timedelta(days=7)
 
 
-def paid_by_fills(account: Account) -> Paid:
-    """Return what all booked fills paid. Its cost follows what came since the last time."""
+def paid_by_fills(account: Account, *, anew: bool = False) -> Paid:
+    """Return what all booked fills paid. Its cost follows what came since the last time, unless added up anew."""
     mine = Fill.objects.filter(account=account)
     counted = Count("account__fills", filter=Q(account__fills__pk__lte=F("through_fill")))
     tally = CashTally.objects.filter(account=account).annotate(still_there=counted).first()
     known, through = Paid(), 0
-    if tally is not None and tally.still_there == tally.fills:
+    if tally is not None and tally.still_there == tally.fills and not anew:
         known, through = Paid(fills=tally.fills, net=tally.net, uneven=tally.uneven), tally.through_fill
     rows = list(mine.filter(pk__gt=through).order_by("pk").values_list("side", "qty", "price", "pk"))
     total = known + total_of((side, qty, price) for side, qty, price, _ in rows)
-    if len(rows) >= WORTH_SAVING:
+    if len(rows) >= WORTH_SAVING and not anew:
         values = {"through_fill": rows[-1][3], "fills": total.fills, "net": total.net, "uneven": total.uneven}
         CashTally.objects.bulk_create(
             [CashTally(account=account, **values)],
@@ -52,13 +54,13 @@ def forget_subtotal(account: Account) -> None:
     CashTally.objects.filter(account=account).delete()
 
 
-def cash_books(account: Account) -> CashBooks | None:
+def cash_books(account: Account, *, anew: bool = False) -> CashBooks | None:
     """Return what the cash must be, or None while the cash ledger has no opening balance: then nobody can know."""
     entries = list(CashEntry.objects.filter(account=account))
     opening = next((entry for entry in entries if entry.activity_type == OPENING), None)
     if opening is None:
         return None
-    paid = paid_by_fills(account)
+    paid = paid_by_fills(account, anew=anew)
     return CashBooks(
         opened_at=datetime.fromisoformat(opening.raw["read_at"]),
         expected=sum((entry.net_amount for entry in entries), _ZERO) + paid.net + paid_by_corrections(account),
@@ -69,9 +71,11 @@ def cash_books(account: Account) -> CashBooks | None:
 def book_opening(*, account: Account, cash: Decimal, read_at: datetime, actor: str, now: datetime) -> CashEntry | None:
     """Book the balance that makes the sum right at `read_at`. Call it in a transaction.
 
-    None if there is one, or while a guess stands in for a trade: its true price would be missing for ever.
+    None if there is one, or while a guess stands in for a trade that may still come to light: its true price would
+    be missing for ever.
     """
-    guesses = Adjustment.objects.filter(account=account, kind=Adjustment.Kind.CORRECTION, is_estimated=True)
+    young = Adjustment.objects.filter(account=account, recorded_at__gt=now - GUESSES_SETTLE)
+    guesses = young.filter(kind=Adjustment.Kind.CORRECTION, is_estimated=True)
     if CashEntry.objects.filter(account=account, activity_type=OPENING).exists() or guesses.exists():
         return None
     booked = sum(CashEntry.objects.filter(account=account).values_list("net_amount", flat=True), _ZERO)

@@ -1,4 +1,4 @@
-"""Rebuild every position from the ledger and hold it against the stored ones and against Alpaca. Writes nothing."""
+"""Rebuild every position from the ledger, add up the cash, and hold both against Alpaca. Writes nothing."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,6 +9,8 @@ from broker.errors import BrokerError
 from broker.gateway import open_gateway
 from broker.models import Account
 from broker.numbers import plain
+from broker.types import BrokerAccount, BrokerPosition
+from positions.cash import cash_books
 from positions.models import Position
 from positions.rebuilding import compute_positions, differences
 from reconciliation.binding import check_account
@@ -18,16 +20,17 @@ from reconciliation.holdings import read_positions
 
 @dataclass(slots=True, kw_only=True)
 class Verification:
-    """`stored` and `broker` list what differs, as rows for people; both empty means equal."""
+    """`stored`, `broker` and `cash` list what differs, as rows for people; all empty means equal."""
 
     account: str
     positions: int
     stored: list[dict[str, Any]] = field(default_factory=list)
     broker: list[dict[str, Any]] = field(default_factory=list)
+    cash: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def is_equal(self) -> bool:
-        return not self.stored and not self.broker
+        return not self.stored and not self.broker and not self.cash
 
 
 def verify_account(*, account: Account, now: datetime) -> Verification:
@@ -45,19 +48,25 @@ def verify_account(*, account: Account, now: datetime) -> Verification:
                 "rebuilt": _spell(difference.computed),
             }
         )
-    found.broker.extend(_against_broker(account, computed, now))
+    theirs, positions = _read(account, computed, now)
+    found.broker.extend(_against_broker(computed, positions))
+    found.cash.extend(_cash_against_broker(account, theirs))
     return found
 
 
-def _against_broker(account: Account, computed: list[Position], now: datetime) -> list[dict[str, Any]]:
-    ours = {row.symbol: row.qty for row in computed if row.state == Position.State.OPEN}
+def _read(account: Account, computed: list[Position], now: datetime) -> tuple[BrokerAccount, dict[str, BrokerPosition]]:
+    held = {row.symbol for row in computed if row.state == Position.State.OPEN}
     try:
         gateway = open_gateway(account)
         found = gateway.get_account()
         check_account(account=account, gateway=gateway, found=found, now=now)
-        _, positions = read_positions(gateway, found, ours)
+        return read_positions(gateway, found, held)
     except BrokerError as error:
         raise IncompleteRead(str(error)) from error
+
+
+def _against_broker(computed: list[Position], positions: dict[str, BrokerPosition]) -> list[dict[str, Any]]:
+    ours = {row.symbol: row.qty for row in computed if row.state == Position.State.OPEN}
     theirs = {symbol: position.qty for symbol, position in positions.items()}
     zero = Decimal(0)
     return [
@@ -65,6 +74,14 @@ def _against_broker(account: Account, computed: list[Position], now: datetime) -
         for symbol in sorted(set(ours) | set(theirs))
         if ours.get(symbol, zero) != theirs.get(symbol, zero)
     ]
+
+
+def _cash_against_broker(account: Account, theirs: BrokerAccount) -> list[dict[str, Any]]:
+    """Entries and fills added up anew; nothing while the cash ledger has no opening balance."""
+    books = cash_books(account, anew=True)
+    if books is None or abs(theirs.cash - books.expected) <= books.tolerance:
+        return []
+    return [{"added_up": plain(books.expected), "broker": plain(theirs.cash)}]
 
 
 def _spell(value: object) -> str | None:

@@ -15,6 +15,7 @@ from reconciliation.errors import NeedsOverride
 from reconciliation.models import Drift, Fix
 from reconciliation.presentation import consequence_of
 from reconciliation.undoing import undo_fix
+from reconciliation.verifying import verify_account
 from tests.factories import make_account, make_fill
 from tests.reconciliation.steps import backfill_all, kinds, open_books, open_roots, placed, reconcile, record_as
 from tests.simulation import SimAccount
@@ -150,6 +151,15 @@ def test_an_imported_account_is_in_sync_with_its_old_entries(sim_account: Accoun
     assert reconcile(sim_account).state == "in_sync"
     assert not Drift.objects.exists()
     assert expected(sim_account) == Decimal(sim.api("GET", "/v2/account")["cash"])
+
+
+def test_verify_adds_the_cash_up(sim_account: Account, sim: SimAccount):
+    opened(sim_account)
+    assert verify_account(account=sim_account, now=timezone.now()).is_equal
+    sim.act("money", key_id=sim.key_id, cash="10")
+    found = verify_account(account=sim_account, now=timezone.now())
+    assert found.cash == [{"added_up": "100000", "broker": "100010"}]
+    assert not found.is_equal
 
 
 # --- Adding up ------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from ui.formatting import counted
 
 class Command(BaseCommand):
     help = (
-        "Rebuild positions from fills and compare them with the stored ones and with Alpaca. "
+        "Rebuild positions from fills, compare them with the stored ones and with Alpaca, and add up the cash. "
         "Exit status: 0 equal, 1 not, 2 incomplete."
     )
 
@@ -33,5 +33,7 @@ class Command(BaseCommand):
                 self.stdout.write(f"{row['symbol']} {row['field']}: stored {row['stored']}, rebuilt {row['rebuilt']}")
             for row in found.broker:
                 self.stdout.write(f"{row['symbol']}: rebuilt {row['rebuilt']}, Alpaca {row['broker']}")
+            for row in found.cash:
+                self.stdout.write(f"cash: entries and fills add up to {row['added_up']}, Alpaca has {row['broker']}")
             self.stdout.write(f"{counted(found.positions, 'position')}: {'equal' if found.is_equal else 'NOT equal'}.")
         sys.exit(0 if found.is_equal else 1)
