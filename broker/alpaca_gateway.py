@@ -34,6 +34,7 @@ from broker.paging import (
     never_ends,
 )
 from broker.reading import read_patiently
+from broker.taken_back import without_taken_back
 from broker.types import (
     ActivitiesPage,
     BrokerAccount,
@@ -182,10 +183,12 @@ class AlpacaGateway:
 
     def fills_of(self, broker_order_id: str) -> list[BrokerFill]:
         walk = self._walk_activities("/account/activities/FILL", {"order_id": broker_order_id})
-        fills = [fill for page in walk.pages(is_end=_is_filled) for fill in page.fills]
+        pages = list(walk.pages(is_end=_is_filled))
+        fills = [fill for page in pages for fill in page.fills]
         if any(fill.broker_order_id != broker_order_id for fill in fills):
             raise contradiction(f"asked for the fills of {broker_order_id}, it sent those of other orders")
-        return fills
+        taken_back = [other for page in pages for other in page.others]
+        return list(without_taken_back({fill.activity_id: fill for fill in fills}, taken_back).values())
 
     def _walk_activities(self, path: str, parameters: dict[str, str], cursor: str = "") -> ActivitiesWalk:
         parameters = {"direction": "asc", "page_size": str(ACTIVITIES_LIMIT), **parameters}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from broker.types import BrokerActivity, BrokerFill, BrokerOrder, BrokerPosition
+from broker.types import BrokerFill, BrokerOrder, BrokerPosition
 from orders.lifecycle import is_terminal
 
 
@@ -105,19 +105,6 @@ def live_and_unlisted(
         and order.submitted_at < asked_at
         for order in orders
     )
-
-
-def without_taken_back(fills: Mapping[str, BrokerFill], others: Iterable[BrokerActivity]) -> dict[str, BrokerFill]:
-    """A bust is listed as the same execution with a negative quantity: the two together are none."""
-    left = dict(fills)
-    for other in others:
-        if other.activity_type != "FILL" or other.qty is None or other.qty >= 0:
-            continue
-        wanted = (str(other.raw.get("order_id") or ""), -other.qty, other.price)
-        matches = [fill for fill in left.values() if (fill.broker_order_id, fill.qty, fill.price) == wanted]
-        if matches:
-            del left[max(matches, key=lambda fill: (fill.transaction_time, fill.activity_id)).activity_id]
-    return left
 
 
 def filled_and_not(orders: Mapping[str, BrokerOrder], fills: Iterable[BrokerFill]) -> str:

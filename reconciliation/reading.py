@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from broker.errors import BrokerError, NotFound
 from broker.gateway import Gateway
+from broker.taken_back import without_taken_back
 from broker.types import (
     BrokerAccount,
     BrokerActivity,
@@ -85,7 +86,7 @@ class Reader:
             self._read_orders(clock)
             self._take_activities()
             self._read_orders_of_unknown_fills(clock)
-            listed, self.fills = self.fills, adding_up.without_taken_back(self.fills, self.others)
+            listed, self.fills = self.fills, without_taken_back(self.fills, self.others)
             account, positions = self._read_positions(account)
             self._prove_activities(positions)
         except BrokerError as error:

@@ -8,13 +8,14 @@ import pytest
 from django.utils import timezone
 
 from broker.models import Account
+from orders.following import look
 from orders.models import Fill, Order
 from positions.models import Adjustment, Position
 from positions.rebuilding import rebuild_positions
 from reconciliation.models import Drift, Fix, IgnoreRule, ReadingCursor, Run
-from reconciliation.undoing import undo_fix
 from tests.factories import make_adjustment
-from tests.reconciliation.steps import backfill_all, books, kinds, open_books, open_roots, placed, reconcile, record_as
+from tests.reconciliation.mending import repair, shown, undo
+from tests.reconciliation.steps import books, open_books, open_roots, placed, reconcile, record_as
 from tests.simulation import SimAccount
 
 pytestmark = pytest.mark.django_db
@@ -25,24 +26,6 @@ def account(sim_account: Account, sim: SimAccount) -> Account:
     open_books(sim_account)
     sim.price("QCOM", "100")
     return sim_account
-
-
-def shown(account: Account) -> dict[str, list[str]]:
-    assert reconcile(account).state == Run.State.DRIFT
-    return kinds(account)
-
-
-def repair(account: Account) -> list[Fix]:
-    fixes = backfill_all(account).fixes
-    assert fixes, "no fix was proposed"
-    assert {fix.state for fix in fixes} == {Fix.State.VERIFIED}, [(fix.title, fix.outcome) for fix in fixes]
-    assert reconcile(account).state == Run.State.IN_SYNC
-    return fixes
-
-
-def undo(fixes: list[Fix]) -> None:
-    for fix in reversed(fixes):
-        undo_fix(fix=fix, actor="ops", now=timezone.now())
 
 
 # --- Busts and corrections --------------------------------------------------------------------------------------
@@ -58,7 +41,7 @@ def test_bust_takes_the_fill_and_the_order_back_in_one_fix(account: Account, sim
     (root,) = open_roots(account)
     assert root.sentence == "Alpaca took a fill back: buy 10 QCOM at 100."
     assert root.broker["qty"] == ("0" if remove else "-10")
-    fixes = repair(account)
+    fixes = repair(account, sim)
     assert [fix.is_safe_copy for fix in fixes] == [False]
     assert (Order.objects.get().filled_qty, Fill.objects.count()) == (0, 0)
     undo(fixes)
@@ -72,7 +55,7 @@ def test_bust_of_one_part_leaves_the_other(account: Account, sim: SimAccount) ->
     record_as(account, sim, sim.order("ts-1-1-a"))
     sim.act("bust", order_id=raw["id"])
     assert shown(account) == {"fill_busted": ["filled_qty_ahead", "position_qty"]}
-    repair(account)
+    repair(account, sim)
     assert Fill.objects.values_list("qty", flat=True).get() == 4
 
 
@@ -86,7 +69,7 @@ def test_both_parts_busted_are_two_fixes(account: Account, sim: SimAccount) -> N
         sim.act("bust", activity_id=activity["id"])
     assert shown(account).keys() == {"fill_busted"}
     assert len(open_roots(account)) == 2
-    fixes = repair(account)
+    fixes = repair(account, sim)
     assert len(fixes) == 2
     undo(fixes)
     assert books() == before
@@ -99,7 +82,7 @@ def test_corrected_trade_is_taken_out_and_booked_anew_as_a_pair(account: Account
     sim.act("correct", order_id=raw["id"], price="99")
     assert shown(account) == {"fill_busted": ["missing_fill", "position_avg_price"]}
     assert "and booked 10 at 99.00 instead" in open_roots(account)[0].sentence
-    fixes = repair(account)
+    fixes = repair(account, sim)
     assert Fill.objects.values_list("price", flat=True).get() == 99
     assert Position.objects.get().avg_entry_price == 99
     undo(fixes)
@@ -114,8 +97,22 @@ def test_bust_that_following_booked_on_the_order_first_is_still_a_bust(account: 
     sim.act("bust", order_id=raw["id"])
     Order.objects.update(filled_qty=Decimal(0), filled_avg_price=None)
     assert set(shown(account)) == {"fill_busted"}
-    repair(account)
+    repair(account, sim)
     assert not Fill.objects.exists()
+
+
+def test_following_does_not_book_a_busted_fill_again(account: Account, sim: SimAccount) -> None:
+    """The list of the order's fills shows the execution and its reversal: the two together are none."""
+    raw = placed(sim, client_order_id="ts-1-1-a", type="limit", limit_price="90", wait="new")
+    sim.act("fill", order_id=raw["id"], qty="4", price="90")
+    record_as(account, sim, sim.order("ts-1-1-a"))
+    sim.act("bust", order_id=raw["id"])
+    shown(account)
+    repair(account, sim)
+    sim.act("fill", order_id=raw["id"], qty="3", price="90")
+    assert look(account=account, orders=list(Order.objects.all()), now=timezone.now())
+    assert list(Fill.objects.values_list("qty", flat=True)) == [3]
+    assert reconcile(account).state == Run.State.IN_SYNC
 
 
 def test_fill_that_never_was_is_no_bust(account: Account, sim: SimAccount) -> None:
@@ -125,7 +122,7 @@ def test_fill_that_never_was_is_no_bust(account: Account, sim: SimAccount) -> No
     fill.save(force_insert=True)
     rebuild_positions(account=account, symbols={"QCOM"}, now=timezone.now())
     assert shown(account) == {"phantom_fill": ["position_qty"]}
-    repair(account)
+    repair(account, sim)
 
 
 # --- Sums -------------------------------------------------------------------------------------------------------
@@ -140,7 +137,7 @@ def test_fills_that_alpaca_has_not_listed_yet_do_not_add_up(account: Account, si
     assert not Fix.objects.exists()
     sim.clear_faults()
     assert shown(account) == {"missing_fill": ["position_broker_only"]}
-    repair(account)
+    repair(account, sim)
 
 
 def test_fill_that_only_the_list_leaves_out_is_not_called_missing(account: Account, sim: SimAccount) -> None:
@@ -162,7 +159,7 @@ def test_fill_from_before_the_window_is_found_by_its_order(account: Account, sim
     later = timezone.now() + timedelta(hours=1)
     ReadingCursor.objects.update(orders_read_to=later, activities_read_to=later)
     assert shown(account) == {"missing_fill": ["position_broker_only"]}
-    repair(account)
+    repair(account, sim)
 
 
 # --- Guesses ----------------------------------------------------------------------------------------------------
@@ -180,7 +177,7 @@ def test_guess_whose_true_fill_is_booked_is_the_cause(account: Account, sim: Sim
         "The correction of 10 QCOM was a guess, and counts twice: its 1 true fill came later and is counted beside it."
     )
     assert root.local["true_fills"] == [Fill.objects.get().activity_id]
-    fixes = repair(account)
+    fixes = repair(account, sim)
     assert (fixes[0].action, fixes[0].is_safe_copy) == ("take_back", True)
     assert not Adjustment.objects.exists()
     assert not Position.objects.get().is_estimated
@@ -194,7 +191,7 @@ def test_guess_that_only_happens_to_fit_is_no_safe_copy(account: Account, sim: S
                     effective_at=timezone.now(), recorded_at=timezone.now())  # fmt: skip
     rebuild_positions(account=account, symbols={"QCOM"}, now=timezone.now())
     assert shown(account) == {"inferred_superseded": ["position_qty"]}
-    assert not repair(account)[0].is_safe_copy
+    assert not repair(account, sim)[0].is_safe_copy
 
 
 # --- Closed without an exit -------------------------------------------------------------------------------------
@@ -206,7 +203,7 @@ def test_closed_row_takes_its_exit_from_the_fills(account: Account, sim: SimAcco
     record_as(account, sim, placed(sim, client_order_id="ts-1-2-a", side="sell"))
     _forget_exit()
     assert shown(account) == {"closed_without_exit": []}
-    repair(account)
+    repair(account, sim)
     position = Position.objects.get()
     assert (position.avg_exit_price, position.realized_pl) == (120, 200)
 
@@ -217,7 +214,7 @@ def test_exit_that_is_not_booked_yet_explains_the_closed_row(account: Account, s
     placed(sim, client_order_id="ts-1-2-a", side="sell")
     _forget_exit()
     assert shown(account) == {"our_order_unlinked": ["closed_without_exit"]}
-    repair(account)
+    repair(account, sim)
     assert Position.objects.get().realized_pl == 200
 
 

@@ -135,7 +135,8 @@ def test_the_random_end_of_an_id_is_no_wish_of_its_own(client_order_id: str, int
     ],
 )
 def test_an_order_is_sent_twice_only_with_the_same_terms_within_seconds(fields: dict[str, Any], kind: Kind) -> None:
-    ours, other = order(1), order(2, **{"client_order_id": "4c1d", **fields})
+    values: dict[str, Any] = {"client_order_id": "4c1d", **fields}
+    ours, other = order(1), order(2, **values)
     world = World(orders=(ours, other), fills=())
     found = compare(record_of(world, {"order-2": "unrecorded"}), world.evidence())
     assert [difference.kind for difference in found] == [kind]
@@ -146,8 +147,8 @@ def test_an_order_is_sent_twice_only_with_the_same_terms_within_seconds(fields: 
 
 @given(st.sampled_from(["qty", "limit_price", "side", "type", "time_in_force", "extended_hours", "order_class"]))
 def test_every_term_that_differs_is_named(name: str) -> None:
-    values = {"qty": "11", "limit_price": "90.01", "side": "sell", "type": "market", "time_in_force": "gtc",
-              "extended_hours": True, "order_class": "bracket"}  # fmt: skip
+    values: dict[str, Any] = {"qty": "11", "limit_price": "90.01", "side": "sell", "type": "market",
+              "time_in_force": "gtc", "extended_hours": True, "order_class": "bracket"}  # fmt: skip
     field = "order_type" if name == "type" else name
     assert differing_terms(spell_terms(order()), order(**{name: values[name]})) == [field]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -182,7 +183,7 @@ def test_whatever_happened_is_repaired_once_and_can_be_undone(sim_account: Accou
             # Acting at Alpaca is another permission and has tests of its own; here a person cancels it in the app.
             for order_id in left:
                 sim.api("DELETE", f"/v2/orders/{order_id}")
-                wait_for(lambda name=order_id: _has_ended(sim, name) or None, "the cancel")
+                wait_for(partial(_has_ended, sim, order_id), "the cancel")
             run = reconcile(sim_account)
             continue
         assert repaired.fixes, [(d.key, d.local, d.broker) for d in Drift.objects.open()]
@@ -208,8 +209,8 @@ def _exits_left_over(account: Account) -> list[str]:
     return [str(drift.broker["broker_order_id"]) for drift in orphans]
 
 
-def _has_ended(sim: SimAccount, order_id: str) -> bool:
-    return sim.api("GET", f"/v2/orders/{order_id}")["status"] in {"canceled", "filled", "expired"}
+def _has_ended(sim: SimAccount, order_id: str) -> bool | None:
+    return sim.api("GET", f"/v2/orders/{order_id}")["status"] in {"canceled", "filled", "expired"} or None
 
 
 def _held() -> dict[str, Decimal]:

@@ -263,9 +263,9 @@ def apply_all(record: LocalRecord, world: World, proposals: list[Proposal]) -> L
             if operation["op"] in {"import_order", "book_order"}:
                 theirs = to_order(operation["order"])
                 pk = operation["order_pk"] or next(numbers)
-                known = orders.get(pk)
                 # An update copies the state; the terms of a recorded order are another fix.
-                orders[pk] = replace(_mirror(pk, theirs), **({"terms": known.terms} if known else {}))
+                known, told = orders.get(pk), _mirror(pk, theirs)
+                orders[pk] = replace(told, terms=known.terms if known else told.terms)
                 for raw in operation["fills"]:
                     fill = to_activity(raw)
                     assert isinstance(fill, BrokerFill)
