@@ -45,6 +45,8 @@ _READ_ORDERS = 500
 _READ_PAGES = 20
 _READ_BEFORE = timedelta(seconds=5)
 _READ_AGAIN_AFTER, _LONGEST_PAUSE = 1.0, 30.0
+#: Frame after frame that cannot be read must not become request after request.
+_READ_AT_MOST_EVERY = 2.0
 #: What the lists know and the stream did not tell within this was lost.
 _TOLD_WITHIN = 3.0
 #: A deaf connection is given up for a new one, but not over and over.
@@ -228,6 +230,7 @@ class Follower:
             return
         log.info("%s: what was missed since %s is read", self._account.slug, since)
         self._note.made_good()
+        self._due["read"] = time.monotonic() + _READ_AT_MOST_EVERY
 
     def _read_fills(self, since: datetime, now: datetime) -> None:
         pages = self._open_gateway().activities_since(since - _READ_BEFORE)

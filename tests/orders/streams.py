@@ -46,7 +46,7 @@ def booked_qty(order: Order) -> Decimal:
     return sum(order.fills.values_list("qty", flat=True), Decimal(0))
 
 
-def wait_booked(order: Order, qty: int | None = None, *, seconds: float = 5) -> None:
+def wait_booked(order: Order, qty: int | None = None, *, seconds: float = 15) -> None:
     """Wait until all of the order, or so much of it, is in the books, with the status that goes with it."""
     wanted = Decimal(qty) if qty else order.qty
 
@@ -61,7 +61,7 @@ def state_of(account: Account) -> StreamState | None:
     return StreamState.objects.filter(account=account).first()
 
 
-def wait_live(account: Account, *, since: datetime | None = None, seconds: float = 15) -> StreamState:
+def wait_live(account: Account, *, since: datetime | None = None, seconds: float = 30) -> StreamState:
     """Wait until it is connected, again if `since` is given, and what was missed before is read."""
 
     def look() -> StreamState | None:

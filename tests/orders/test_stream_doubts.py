@@ -82,7 +82,7 @@ def test_an_order_from_elsewhere_is_left_to_reconciliation(sim, sim_account, mon
     doubts = Doubts()
     with following(sim_account, on_doubt=doubts.take):
         sim.manual_order(symbol="KO", qty="2", side="buy")
-        wait_for(lambda: doubts, "the doubt", seconds=5)
+        wait_for(lambda: doubts, "the doubt")
     assert "KO: buy filled, and the order is not in the books" in doubts
     assert not Order.objects.exists()
 
@@ -98,7 +98,7 @@ def test_a_doubt_is_told_again_until_it_is_taken_care_of(sim, sim_account, monke
 
     with following(sim_account, on_doubt=at_the_third):
         sim.manual_order(symbol="KO", qty="2", side="buy")
-        wait_for(lambda: len(told_so_far) >= 3, "three times", seconds=5)
+        wait_for(lambda: len(told_so_far) >= 3, "three times")
 
 
 @pytest.mark.usefixtures("rare_sweeps")
@@ -108,7 +108,7 @@ def test_a_busted_execution_is_left_to_reconciliation(sim, sim_account):
         fill(sim, order)
         wait_booked(order)
         sim.act("bust", order_id=order.broker_order_id)
-        wait_for(lambda: doubts, "the doubt", seconds=5)
+        wait_for(lambda: doubts, "the doubt")
     assert "took an execution back" in doubts[0]
 
 
@@ -120,7 +120,7 @@ def test_a_replaced_order_ends_under_its_old_id(sim, sim_account):
     order = place(sim, sim_account)
     with following(sim_account):
         sim.api("PATCH", f"/v2/orders/{order.broker_order_id}", json={"limit_price": "0.90"})
-        wait_for(lambda: Order.objects.get(pk=order.pk).status == "replaced", "the replacement", seconds=5)
+        wait_for(lambda: Order.objects.get(pk=order.pk).status == "replaced", "the replacement")
     order.refresh_from_db()
     assert order.replaced_by != ""
 
@@ -139,11 +139,11 @@ def test_the_legs_of_a_bracket_are_booked_also_when_frames_come_before_the_answe
         parent = Order.objects.get(
             order_class="bracket", client_order_id=batch.orders.get(line_number__gt=0).client_order_id
         )
-        wait_for(lambda: Order.objects.count() == 3, "the legs", seconds=5)
+        wait_for(lambda: Order.objects.count() == 3, "the legs")
         fill(sim, parent)
         wait_booked(parent)
         legs = Order.objects.exclude(pk=parent.pk)
-        wait_for(lambda: legs.filter(status="new").exists(), "a leg that works", seconds=5)
+        wait_for(lambda: legs.filter(status="new").exists(), "a leg that works")
     parent.refresh_from_db()
     assert {leg["id"] for leg in parent.raw["legs"]} == set(legs.values_list("broker_order_id", flat=True))
 
@@ -170,7 +170,7 @@ def test_an_answer_that_is_lost_is_settled_by_the_frame(sim, sim_account):
     sim.fault("drop_answer", "POST", "/v2/orders")
     with following(sim_account):
         execute_batch(batch_id=batch.pk, now=timezone.now())
-        wait_booked(batch.orders.get(), seconds=5)
+        wait_booked(batch.orders.get())
     assert len(sim.requests("POST", "/v2/orders")) == 1
     assert booked_qty(batch.orders.get()) == 10
 
@@ -190,7 +190,7 @@ def test_a_fault_of_ours_in_booking_ends_nothing_and_what_it_was_about_is_read(s
     monkeypatch.setattr(Streaming, "take", broken_once)
     with following(sim_account):
         fill(sim, order)
-        wait_booked(order, seconds=5)
+        wait_booked(order)
     assert struck.is_set()
 
 
@@ -200,7 +200,7 @@ def test_fills_that_are_not_listed_yet_are_asked_for_again(sim, sim_account):
     with following(sim_account):
         sim.fault("empty_list", "GET", "/v2/account/activities/FILL", times=2)
         fill(sim, order)
-        wait_booked(order, seconds=5)
+        wait_booked(order)
 
 
 @pytest.mark.usefixtures("rare_sweeps")
@@ -209,7 +209,7 @@ def test_fills_that_cannot_be_read_are_asked_for_again(sim, sim_account):
     with following(sim_account):
         sim.fault("status", "GET", "/v2/account/activities/FILL", times=4, status=500)
         fill(sim, order)
-        wait_booked(order, seconds=15)
+        wait_booked(order)
 
 
 @pytest.mark.usefixtures("rare_sweeps")
@@ -225,7 +225,7 @@ def test_a_connection_that_is_deaf_but_answers_is_given_up(sim, sim_account, mon
         before = wait_live(sim_account).reconnects
         fill(sim, order)
         Order.objects.update(followed_at=None)
-        wait_booked(order, seconds=5)
+        wait_booked(order)
         sim.clear_faults()
 
-        wait_for(lambda: (now := state_of(sim_account)) and now.reconnects > before, "a new connection", seconds=10)
+        wait_for(lambda: (now := state_of(sim_account)) and now.reconnects > before, "a new connection")

@@ -27,7 +27,7 @@ def stream_of(sim, account, **environment):
     """A running `manage.py stream` that is live; ended at last, whatever happened."""
     process, begun = start_stream(sim, **environment), timezone.now()
     try:
-        wait_live(account, since=begun, seconds=30)
+        wait_live(account, since=begun, seconds=60)
         yield process
     finally:
         if process.poll() is None:
@@ -47,7 +47,7 @@ def refused(sim, *arguments, **environment):
 def test_it_ends_well_when_told_to(sim, sim_account, number):
     with stream_of(sim, sim_account) as process:
         process.send_signal(number)
-        output, _ = process.communicate(timeout=15)
+        output, _ = process.communicate(timeout=30)
         assert process.returncode == 0
         assert output.endswith("stream: stopped\n")
     state = state_of(sim_account)
@@ -111,7 +111,7 @@ def test_fills_while_the_database_is_locked_for_twenty_seconds_are_all_booked(si
         end(locker)
         unlocked = time.monotonic()
         for order in orders:
-            wait_booked(order, seconds=10)
+            wait_booked(order)
         assert time.monotonic() - unlocked < 10
         assert process.poll() is None
         assert wait_live(sim_account).connected_at == connected_at
@@ -148,7 +148,7 @@ def test_after_a_restart_of_the_server_it_follows_again_and_has_missed_nothing(s
             before = wait_live(sim_account)
             server.kill()
             server.communicate()
-            wait_for(lambda: (s := state_of(sim_account)) and s.connected_at is None, "the loss", seconds=15)
+            wait_for(lambda: (s := state_of(sim_account)) and s.connected_at is None, "the loss", seconds=30)
             server = start_simulator(port, state)
             fill(own, orders[1])  # most likely before it is followed again
             after = wait_live(sim_account, since=before.connected_at, seconds=30)
