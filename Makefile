@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SETUP := $(PYTHON) setup_environment.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup run worker stream sim lint format typecheck screenshots soak lock clean
+.PHONY: help demo gameday test setup run worker stream sim lint format typecheck screenshots soak lock clean
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,10 @@ demo:  ## Start simulator, web, worker and stream with the day of 6 November 202
 test:  ## Run the whole suite
 	@$(SETUP) dev
 	@$(BIN)/python -m pytest $(ARGS)
+
+gameday:  ## Play fifteen failures against the running demo (ARGS="--no-wait --only 6")
+	@$(SETUP) run
+	@$(BIN)/python -m gameday $(ARGS)
 
 setup:  ## Install everything that development needs into .venv
 	@$(SETUP) dev
