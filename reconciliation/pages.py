@@ -88,7 +88,7 @@ def _steps(fix: Fix) -> list[Step]:
     steps += [
         Step(
             at=entry.at,
-            word=entry.action.removeprefix("fix."),
+            word=entry.action.removeprefix("fix.").replace("_", " "),
             text=entry.summary,
             actor=entry.actor,
             reason=entry.reason,

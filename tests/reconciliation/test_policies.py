@@ -219,8 +219,8 @@ def test_clock_that_the_run_read_decides(account: Account, sim: SimAccount) -> N
 def test_person_in_a_barred_time_gives_a_reason(account: Account) -> None:
     now = timezone.now()
     wall = now.astimezone(NEW_YORK)
-    window = {"window_from": (wall + timedelta(hours=1)).time(), "window_until": (wall + timedelta(hours=2)).time()}
-    make_policy(account, Mode.PROPOSE, **window)
+    begins, ends = (wall + timedelta(hours=1)).time(), (wall + timedelta(hours=2)).time()
+    make_policy(account, Mode.PROPOSE, window_from=begins, window_until=ends)
     reconcile(account)
     with pytest.raises(NeedsOverride, match="New York time only") as held:
         approve_fixes(fixes=Fix.objects.proposed(), actor="ops", now=now)
@@ -248,9 +248,9 @@ def test_person_shortly_before_the_close_gives_a_reason(account: Account) -> Non
 def test_limit_counts_for_the_sum_of_what_one_run_proposed(account: Account, sim: SimAccount) -> None:
     placed(sim, client_order_id="ts-2", symbol="NVDA")
     reconcile(account)
-    dollars = list(Drift.objects.filter(kind="our_order_unlinked").values_list("dollars", flat=True))
+    dollars = [d.dollars for d in Drift.objects.filter(kind="our_order_unlinked") if d.dollars is not None]
     assert len(dollars) == 2
-    make_policy(account, Mode.AUTOMATIC, max_dollars=str(sum(dollars) - 1))
+    make_policy(account, Mode.AUTOMATIC, max_dollars=str(sum(dollars, Decimal(0)) - 1))
     for _ in range(3):  # later runs do not add what the first left
         reconcile(account)
         assert sorted(Fix.objects.values_list("state", flat=True)) == ["approved", "proposed"]
