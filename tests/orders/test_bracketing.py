@@ -14,7 +14,7 @@ from broker.numbers import plain
 from broker.types import BrokerPosition
 from orders.batch_line import Line
 from orders.bracketing import Exits, bracketed, exits_of
-from orders.checking import check_batch
+from orders.checking import check_batch, check_line_again
 from orders.held_shares import held_by_exits
 from orders.models import Order
 from orders.recording import record_batch
@@ -241,6 +241,13 @@ def test_the_preview_shows_what_is_recorded_and_recording_keeps_it(sim, bracket_
     order = Order.objects.get()
     assert (order.order_class, order.time_in_force) == ("bracket", "gtc")
     assert (order.stop_loss_stop_price, order.take_profit_limit_price) == (Decimal(92), Decimal(116))
+
+
+@pytest.mark.django_db
+def test_what_is_recorded_already_is_sent_again_as_it_was_recorded(bracket_account):
+    """It was recorded before the plan was chosen, and is one order under one id for life."""
+    checked = check_line_again(account=bracket_account, line=line())
+    assert (checked.is_usable, checked.lines, checked.warnings) == (True, (line(),), ())
 
 
 @pytest.mark.django_db

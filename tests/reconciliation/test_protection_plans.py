@@ -17,7 +17,7 @@ from orders.releasing import release_batch
 from orders.sending import execute_batch
 from positions import protecting
 from positions.models import Crossing, Position
-from positions.protecting import protect_positions, troubles
+from positions.protecting import has_positions_to_protect, protect_positions, troubles
 from reconciliation.models import Run
 from reconciliation.protection import Coverage
 from reconciliation.protection_board import protection_board
@@ -317,6 +317,7 @@ def test_while_sending_is_halted_nothing_is_placed(sim, account):
     until_open(account)
     assert [pass_by(account) for _ in range(2)] == [0, 0]
     assert plan_orders() == []
+    assert not has_positions_to_protect(account, timezone.now())
     resume_sending(account=account, actor="ops", reason="go on", now=timezone.now())
     until(account, lambda: len(live_exits(sim)) == 2, "the exits")
 
