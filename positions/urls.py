@@ -1,10 +1,11 @@
 from django.urls import path
 
-from positions import crossing_views, position_views, views
+from positions import cash_views, crossing_views, position_views, views
 
 app_name = "positions"
 urlpatterns = [
     path("", views.position_list, name="list"),
+    path("cash/", cash_views.cash, name="cash"),
     path("<int:position_id>/", position_views.position, name="position"),
     path("<int:position_id>/history/", position_views.history, name="history"),
     path("<int:position_id>/chart/", position_views.chart, name="chart"),
