@@ -11,7 +11,6 @@ from django.db import transaction
 from django.db.models import Model, QuerySet
 
 from broker.models import Account
-from orders.lifecycle import SubmissionState
 from orders.models import Fill, Order
 from orders.order_class import OCO
 from positions.accounting import Kind, LedgerEntry, RoundTrip, Side, fold
@@ -148,11 +147,11 @@ def _project(
 def _entry_sides(account: Account, symbols: Collection[str] | None) -> dict[str, Side]:
     """Return the side that a working order would open, by symbol; the oldest order decides.
 
-    An order that waits to be sent is no entry yet; a held one is the exit of another, and so is what says that it
-    closes: once the other exit is filled it still works for a moment, and would open nothing.
+    An order that Alpaca is not known to have is no entry yet: its sending may still come to nothing, and nobody
+    rebuilds for that. A held one is the exit of another, and so is what says that it closes: once the other exit is
+    filled it still works for a moment, and would open nothing.
     """
-    working = Order.objects.working().filter(account=account)
-    sent = working.exclude(submission_state=SubmissionState.RECORDED).exclude(status="held")
+    sent = Order.objects.not_terminal_at_broker().filter(account=account).exclude(status="held")
     sent = sent.exclude(order_class=OCO).exclude(origin=Order.Origin.PROTECTION)
     orders = _of_symbols(sent, symbols).order_by("-recorded_at", "-id")
     return {

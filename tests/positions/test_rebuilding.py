@@ -298,8 +298,13 @@ def test_what_is_not_sent_or_not_an_entry_makes_nothing_pending(fields):
     assert rebuilt() == []
 
 
-def test_an_unconfirmed_entry_is_pending():
-    make_order(submission_state="unconfirmed")
+@pytest.mark.parametrize("state", ["submitting", "unconfirmed"])
+def test_an_entry_is_pending_from_when_alpaca_is_known_to_have_it(state):
+    """Else it would stay so when its sending came to nothing: that is no booking, and nobody rebuilds after it."""
+    order = make_order(submission_state=state)
+    assert rebuilt() == []
+    order.submission_state, order.broker_order_id, order.status = "confirmed", "b-1", "new"
+    order.save()
     assert [row.state for row in rebuilt()] == ["pending"]
 
 

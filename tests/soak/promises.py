@@ -239,4 +239,6 @@ def second_look_changes_nothing(world: World) -> None:
     run = _reconcile(world)
     expect(run.state != Run.State.INCOMPLETE, f"The second look is incomplete: {run.incomplete_reason}")
     expect(books() == before, "A run that changes nothing changed the books.")
-    expect(not Fix.objects.proposed().exists(), f"A second look proposes more: {list(Fix.objects.proposed())}")
+    told = Fix.objects.filter(state="failed", acts_at_broker=True).values_list("key", flat=True)
+    more = list(Fix.objects.proposed().exclude(key__in=list(told)))
+    expect(not more, f"A second look proposes more: {more}")

@@ -90,6 +90,7 @@ class Teller:
         told.lines.append(f"    {at}  everything is well again, the worker finishes, everything is approved")
         promises.heal(world)
         promises.drain(world, TIME.random)
+        promises.rebuilding_changes_nothing(world)
         before = books()
         applied = promises.repair(world)
         promises.check(world)
