@@ -473,3 +473,20 @@ def test_opposite_that_lost_its_order_is_withdrawn(held: Account, sim: SimAccoun
     reconcile(held)
     opposite.refresh_from_db()
     assert opposite.state == Fix.State.WITHDRAWN
+
+
+def test_run_while_a_zombie_is_being_cancelled_calls_nothing_failed(account: Account, sim: SimAccount) -> None:
+    raw = placed(sim, client_order_id="ts-1", type="limit", limit_price="1.00", time_in_force="gtc", wait="new")
+    record_as(account, sim, raw)
+    Order.objects.update(status="canceled", broker_updated_at=None)
+    reconcile(account)
+    approve_fixes(fixes=[only_fix(account)], actor="keeper", now=timezone.now())
+    fix = Fix.objects.get(acts_at_broker=True)
+    apply_fix(fix=fix, now=timezone.now())
+    reconcile(account)
+    fix.refresh_from_db()
+    assert (fix.state, fix.outcome) == (Fix.State.APPLIED, "")
+    apply_approved(account=account, actor="keeper")
+    fix.refresh_from_db()
+    assert fix.state == Fix.State.VERIFIED, fix.outcome
+    assert live(sim) == []

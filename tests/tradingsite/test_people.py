@@ -50,6 +50,14 @@ def test_nobody_may_act_at_the_broker_by_a_group(people: SimpleNamespace) -> Non
     assert not any(p.has_perm("reconciliation.approve_broker_fix") for p in vars(people).values())
 
 
+def test_who_is_put_into_the_group_broker_may_act_there_and_nothing_else(people: SimpleNamespace) -> None:
+    assert not Group.objects.get(name="broker").user_set.exists()
+    ensure_person(username="trader", group="broker")
+    trader = User.objects.get(username="trader")
+    acts = {name for name in trader.get_all_permissions() if not name.partition(".")[2].startswith("view_")}
+    assert acts == {"reconciliation.approve_fix", "reconciliation.approve_broker_fix"}
+
+
 def test_nobody_may_edit_the_record(people: SimpleNamespace) -> None:
     for person in vars(people).values():
         for label in ("orders.change_order", "orders.delete_fill", "positions.change_position", "audit.add_auditentry"):
