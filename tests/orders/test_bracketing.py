@@ -37,8 +37,9 @@ class Book:
 
 
 def line(number=1, symbol="QCOM", side="buy", qty="10", **terms):
-    numbers = {name: Decimal(terms.pop(name)) for name in ("limit_price", "stop_price", "notional") if name in terms}
-    return Line(number=number, symbol=symbol, side=side, qty=qty and Decimal(qty), **numbers, **terms)
+    for name in {"limit_price", "stop_price", "notional"} & set(terms):
+        terms[name] = Decimal(terms[name])
+    return Line(number=number, symbol=symbol, side=side, qty=qty and Decimal(qty), **terms)
 
 
 def held(qty, symbol="QCOM", price="100"):

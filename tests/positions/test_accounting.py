@@ -241,7 +241,8 @@ def test_a_split_rescales_every_quantity_and_every_price_and_leaves_the_money_al
     (after,) = fold([*ledger(("100", "10"), ("-40", "12")), split("4", 5)])
     assert values(after.qty, after.entry_qty, after.exit_qty) == (240, 400, 160)
     assert values(after.avg_entry_price, after.avg_exit_price) == (Decimal("2.5"), 3)
-    assert values(after.cost_basis, after.realized_pl) == (before.cost_basis, before.realized_pl) == (600, 80)
+    assert values(after.cost_basis, after.realized_pl) == (before.cost_basis, before.realized_pl)
+    assert (before.cost_basis, before.realized_pl) == values(600, 80)
 
 
 def test_what_is_sold_after_a_split_realises_the_right_profit():

@@ -85,6 +85,7 @@ def test_it_is_saved_as_it_was_shown_with_its_history(admin, account):
     assert [effect["symbol"] for effect in entry.after["effects"]] == ["QCOM"]
     assert "admin: Protection plan of sim" in admin.get(address(account)).content.decode()
     [(_position, decision)] = planned_steps(account, NOW)
+    assert decision.wish is not None
     assert (decision.step, decision.wish.qty) == ("place", Decimal(10))
 
 

@@ -38,7 +38,7 @@ def test_every_lag_is_seen(drawn: Drawn) -> None:
         lag = lags[order.broker_order_id]
         lacks_fills = lag == "fills_missing" and order.filled_qty > 0
         is_behind = lag == "status_behind" and (order.status != "new")
-        is_over = lag == "ended_too_soon" and (order.status, order.filled_qty) != ("canceled", 0)
+        is_over = lag == "ended_too_soon" and (order.status, order.filled_qty) != ("canceled", Decimal(0))
         always = lag in {"unrecorded", "unlinked", "terms_differ", "fill_busted"}
         assert (order.broker_order_id in about) == (always or lacks_fills or is_behind or is_over)
 

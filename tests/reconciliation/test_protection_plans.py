@@ -1,6 +1,7 @@
 """Each protection plan from the batch to the protected position, its stop hit, and the profit that is left."""
 
 import signal
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -35,7 +36,7 @@ ONE = "symbol,side,qty\nQCOM,buy,10\n"
 
 @pytest.fixture(autouse=True)
 def _no_quiet_after_fills(monkeypatch):
-    monkeypatch.setattr(protecting, "QUIET", timezone.timedelta(0))
+    monkeypatch.setattr(protecting, "QUIET", timedelta(0))
 
 
 @pytest.fixture
