@@ -6,10 +6,11 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
+from broker.times import NEW_YORK
 from orders.models import Fill, Order
 from positions import timeline
 from positions.ledger_lines import LedgerLine, ledger_lines
-from positions.models import Crossing, ParameterChange, Position
+from positions.models import CashEntry, Crossing, ParameterChange, Position
 from positions.parameter_sources import Source, parameter_sources
 from positions.timeline import Happening
 
@@ -49,6 +50,7 @@ def history_of(position: Position) -> History:
             timeline.of_parameters(change for change in changes if _touches(change, position)),
             timeline.of_orders(_orders(position, ledger, others)),
             timeline.of_ledger(ledger),
+            timeline.of_cash(_cash(position)),
             timeline.of_crossings(Crossing.objects.filter(position=position)[: timeline.MOST], symbol),
             timeline.of_fixes(_fixes(position, others)),
         ),
@@ -75,6 +77,17 @@ def _orders(position: Position, ledger: list[LedgerLine], others: list[Position]
     filled = Exists(Fill.objects.filter(order=OuterRef("pk")))
     found = Order.objects.filter(account=position.account, symbol=position.symbol).select_related("batch").defer("raw")
     return found.filter(Q(pk__in=mine) | (meanwhile & ~filled))[: timeline.MOST]
+
+
+def _cash(position: Position) -> "QuerySet[CashEntry]":
+    """Dividends and fees of the symbol while it was held, and on the day it was left."""
+    entries: QuerySet[CashEntry] = CashEntry.objects.filter(account=position.account, symbol=position.symbol)
+    if position.opened_at is None:
+        return entries.none()
+    entries = entries.filter(day__gte=position.opened_at.astimezone(NEW_YORK).date())
+    if position.closed_at is not None:
+        entries = entries.filter(day__lte=position.closed_at.astimezone(NEW_YORK).date())
+    return entries.defer("raw").order_by("-day", "-pk")[: timeline.MOST]
 
 
 def _fixes(position: Position, others: list[Position]) -> "QuerySet[Any]":

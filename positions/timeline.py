@@ -5,15 +5,16 @@ Rows come in and plain entries go out; nothing is read here. Newest first, which
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
+from broker.times import NEW_YORK
 from orders.models import Order
 from positions.ledger_lines import LedgerLine
-from positions.models import Adjustment, Crossing, ParameterChange
-from ui.formatting import price, qty
+from positions.models import Adjustment, CashEntry, Crossing, ParameterChange
+from ui.formatting import money, price, qty
 
 #: More than this many entries nobody reads: the ledger and the list of orders have all of them.
 MOST = 200
@@ -181,6 +182,22 @@ def of_crossings(crossings: Iterable[Crossing], symbol: str) -> list[Happening]:
             note=f"acknowledged by {row.acknowledged_by}" if row.acknowledged_at else "nobody has acknowledged it",
         )
         for row in crossings
+    ]
+
+
+def of_cash(entries: Iterable[CashEntry]) -> list[Happening]:
+    """Dividends and other money of the symbol, on the day they count for."""
+    return [
+        Happening(
+            at=datetime.combine(entry.day, time(), NEW_YORK),
+            kind="cash",
+            text=f"{'Received' if entry.net_amount > 0 else 'Paid'} ${money(abs(entry.net_amount))}: "
+            f"{entry.activity_type}",
+            note=entry.description,
+            who=entry.recorded_by,
+            is_estimated=entry.is_estimated,
+        )
+        for entry in entries
     ]
 
 

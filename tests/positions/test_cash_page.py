@@ -8,7 +8,8 @@ import pytest
 from django.test import Client
 
 from positions.cash import book_opening
-from positions.models import CashEntry
+from positions.models import CashEntry, Position
+from positions.rebuilding import rebuild_position
 from tests.factories import NOW, make_account, make_fill
 
 pytestmark = pytest.mark.django_db
@@ -48,3 +49,17 @@ def test_csv_has_the_same_rows(client: Client) -> None:
     assert lines[0].split(",")[:3] == ["number", "day", "activity_type"]
     assert "OPENING" in lines[1]
     assert "100" in lines[1]
+
+
+def test_a_dividend_stands_on_the_time_line_of_what_was_held(client: Client) -> None:
+    account = make_account()
+    make_fill(symbol="QCOM", qty="10", price="100")
+    rebuild_position(account=account, symbol="QCOM", now=NOW)
+    for day, amount in ((date(2025, 11, 6), "1.11"), (date(2025, 11, 8), "4.79")):
+        CashEntry.objects.create(
+            account=account, activity_id=str(day), activity_type="DIV", day=day, symbol="QCOM",
+            net_amount=Decimal(amount), recorded_at=NOW, recorded_by="fix:1",
+        )  # fmt: skip
+    text = client.get(f"/positions/{Position.objects.get().pk}/").content.decode()
+    assert "Received $4.79: DIV" in text
+    assert "$1.11" not in text
