@@ -20,6 +20,7 @@ from positions.projecting import LEVELS
 from reconciliation.adjustment_repairs import book_adjustment, check_ledger
 from reconciliation.corporate_operations import book
 from reconciliation.errors import FixRefused
+from reconciliation.followed_levels import Followed, followed_levels
 from reconciliation.order_repairs import (
     accept_terms,
     check_change_is_closed,
@@ -55,15 +56,18 @@ class Undo:
     changes: list[dict[str, Any]] = field(default_factory=list)  # wishes to change an order, as they were
     never_open: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # before and after
     closed: list[dict[str, Any]] = field(default_factory=list)  # before
+    followed: dict[str, Followed] = field(default_factory=dict)  # before and after
 
     def note_positions_before(self, account: Account, symbols: Collection[str]) -> None:
         self.never_open["before"] = _never_open(account, symbols)
+        self.followed["before"] = followed_levels(account, symbols)
         rows = Position.objects.filter(account=account, symbol__in=symbols).closed()
         traded = rows.filter(opened_at__isnull=False).order_by("symbol", "sequence")
         self.closed = [{name: _dump(getattr(row, name)) for name in (*_ROUND_TRIP, *LEVELS)} for row in traded]
 
     def note_positions_after(self, account: Account, symbols: Collection[str]) -> None:
         self.never_open["after"] = _never_open(account, symbols)
+        self.followed["after"] = followed_levels(account, symbols)
 
     def as_plan(self) -> dict[str, Any]:
         orders = Order.objects.filter(pk__in=self.created["orders"])
@@ -76,6 +80,7 @@ class Undo:
             "changes": self.changes,
             "never_open": self.never_open,
             "closed": self.closed,
+            "followed": self.followed,
         }
 
 

@@ -9,6 +9,7 @@ from audit import journal
 from positions.rebuilding import rebuild_positions
 from reconciliation.corporate_operations import symbols_of
 from reconciliation.errors import FixRefused
+from reconciliation.followed_levels import follow_again
 from reconciliation.models import Drift, Fix, ReadingCursor
 from reconciliation.operations import check_reversible, restore_closed, reverse
 from reconciliation.opposites import opposite_in_words
@@ -35,6 +36,7 @@ def undo_fix(*, fix: Fix, actor: str, now: datetime, reason: str = "") -> Fix:
         applied_at = fix.applied_at or now
         check_reversible(fix.undo_plan, account=fix.account, symbol=fix.symbol, applied_at=applied_at)
         reverse(fix.undo_plan, account=fix.account)
+        follow_again(fix.undo_plan, account=fix.account)
         rebuild_positions(account=fix.account, symbols=symbols_of(fix), now=now)
         restore_closed(fix.undo_plan, account=fix.account)
         _read_again_from(fix)

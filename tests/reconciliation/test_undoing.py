@@ -171,3 +171,20 @@ def test_proposed_fix_has_nothing_to_undo(account: Account, sim: SimAccount) -> 
     reconcile(account)
     with pytest.raises(FixRefused):
         undo_fix(fix=Fix.objects.get(), actor="ops", now=timezone.now())
+
+
+def test_a_position_follows_again_what_it_followed_before_a_bracket_s_fill(account: Account, sim: SimAccount) -> None:
+    record_as(account, sim, placed(sim, client_order_id="ts-1", qty="7"))
+    exits = {"take_profit": {"limit_price": "900"}, "stop_loss": {"stop_price": "0.50"}}
+    bracket = {"type": "limit", "limit_price": "1.00", "order_class": "bracket", **exits}
+    raw = placed(sim, client_order_id="ts-2", wait="new", **bracket)
+    order = record_as(account, sim, raw)
+    Order.objects.filter(pk=order.pk).update(stop_loss_stop_price="0.50", take_profit_limit_price="900")
+    before = books()
+    sim.act("fill", order_id=raw["id"], price="1.00")
+    reconcile(account)
+    fixes = backfill_all(account).fixes
+    assert Position.objects.open().get().parameters_from == f"the bracket of order {order.pk}"
+    for fix in reversed(fixes):
+        undo_fix(fix=fix, actor="ops", now=timezone.now())
+    assert books() == before
