@@ -127,8 +127,8 @@ def _book(
         if ours is not None:
             book_facts(order_id=ours.pk, facts=old, now=now, actor=ACTOR)
         if new is not None and state is not None:
-            origin = ours.origin if ours else Order.Origin.PROTECTION
-            import_order(account=change.account, facts=new, origin=origin, now=now, actor=ACTOR)
+            # Ours, whoever placed the one that it replaces: it is followed to its fills.
+            import_order(account=change.account, facts=new, origin=Order.Origin.PROTECTION, now=now, actor=ACTOR)
             OrderChange.objects.filter(pk=change.pk).update(replaced_by=new.broker_order_id)
         if state is not None:
             end(change, state, text, now)
