@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 
 from audit import journal
 from broker.models import Account
@@ -80,3 +81,11 @@ def reopen_grown(*, account: Account, explained: Iterable[Explained]) -> None:
             drift.state, drift.ignored_by, drift.ignored_reason = Drift.State.OPEN, "", ""
             drift.ignored_until = None
             drift.save(update_fields=["state", "ignored_by", "ignored_reason", "ignored_until"])
+
+
+def reopen_expired(*, account: Account, now: datetime) -> None:
+    """Ignoring ends by time: what was ignored is open again before the run decides what to read."""
+    ended = Q(ignored_until__lte=now) | Q(ignored_by_rule__expires_at__lte=now)
+    expired = Drift.objects.filter(ended, account=account, state=Drift.State.IGNORED)
+    Drift.objects.filter(cause__in=expired, state=Drift.State.IGNORED).update(state=Drift.State.OPEN)
+    Drift.objects.filter(pk__in=list(expired.values_list("pk", flat=True))).update(state=Drift.State.OPEN)

@@ -26,6 +26,7 @@ from reconciliation.errors import AccountReset, IncompleteRead, RunInProgress, W
 from reconciliation.evidence import BrokerEvidence, LocalRecord
 from reconciliation.evidence_comparison import impossible_flat
 from reconciliation.explanation import POSITION_KINDS, explain
+from reconciliation.ignoring import reopen_expired
 from reconciliation.importing import import_history, needs_import
 from reconciliation.kinds import KINDS, Kind
 from reconciliation.models import Drift, ReadingCursor, Run
@@ -38,7 +39,7 @@ from reconciliation.reading_plan import plan_reading, window_of
 from reconciliation.recorded import load_record
 from reconciliation.second_look import look_again
 from reconciliation.snapshots import keep_snapshot
-from reconciliation.storing import Scope, earliest_hold, reopen_expired, store_findings
+from reconciliation.storing import Scope, earliest_hold, store_findings
 from reconciliation.stream_gap import close_gap, note_gap
 from work import leases
 
@@ -148,7 +149,7 @@ def _judge(run: Run, gateway: Gateway) -> Judgement:
             # Perhaps the explanation is older than the window: read everything once before calling it unexplained.
             run.is_full = True
         again = _look(run, gateway, cursor, note)
-        if _same(judgement, again):
+        if _essence(judgement) == _essence(again):
             return again
         judgement = again
     raise IncompleteRead(
@@ -203,10 +204,6 @@ def _is_new_riddle(run: Run, judgement: Judgement) -> bool:
         return False
     known = Drift.objects.filter(account=run.account, key__in=roots, state__in=[Drift.State.OPEN, Drift.State.IGNORED])
     return known.roots().count() < len(roots)
-
-
-def _same(first: Judgement, second: Judgement) -> bool:
-    return _essence(first) == _essence(second)
 
 
 def _essence(judgement: Judgement) -> list[tuple[object, str | None]]:

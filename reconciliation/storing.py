@@ -62,14 +62,6 @@ def store_findings(
     return drifts
 
 
-def reopen_expired(*, account: Account, now: datetime) -> None:
-    """Ignoring ends by time: what was ignored is open again before the run decides what to read."""
-    ended = Q(ignored_until__lte=now) | Q(ignored_by_rule__expires_at__lte=now)
-    expired = Drift.objects.filter(ended, account=account, state=Drift.State.IGNORED)
-    Drift.objects.filter(cause__in=expired, state=Drift.State.IGNORED).update(state=Drift.State.OPEN)
-    Drift.objects.filter(pk__in=list(expired.values_list("pk", flat=True))).update(state=Drift.State.OPEN)
-
-
 # --- Fixes --------------------------------------------------------------------------------------------------
 
 
@@ -192,9 +184,9 @@ def _store_drifts(
         key = item.difference.key
         stored[key] = _store_drift(run, item, live, cause, fixes.get(key), rules.get(key), flaps.get(key), now)
     unseen = [drift for key, drift in live.items() if key not in stored]
-    gone = [drift.pk for drift in unseen if scope.covers(drift)]
+    gone = {drift.pk for drift in unseen if scope.covers(drift)}
     Drift.objects.filter(pk__in=gone).update(state=Drift.State.RESOLVED, resolved_at=now)
-    return [*stored.values(), *(drift for drift in unseen if not scope.covers(drift))]
+    return [*stored.values(), *(drift for drift in unseen if drift.pk not in gone)]
 
 
 def _rules_for(explained: list[Explained], book: RuleBook) -> dict[str, IgnoreRule]:
@@ -249,10 +241,7 @@ def _store_drift(
     drift.last_run, drift.last_seen_at = run, now
     _follow_rule(drift, rule)
     drift.state = _state(drift, cause, now)
-    if is_new:
-        drift.save()
-    else:
-        drift.save(update_fields=_DRIFT_FIELDS)
+    drift.save(update_fields=None if is_new else _DRIFT_FIELDS)
     return drift
 
 
