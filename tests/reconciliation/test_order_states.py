@@ -18,6 +18,9 @@ from django.utils import timezone
 from broker.models import Account
 from orders.models import Order, OrderChange
 from positions.rebuilding import rebuild_positions
+from reconciliation.applying import apply_fix
+from reconciliation.approving import approve_fixes
+from reconciliation.errors import FixRefused
 from reconciliation.models import Fix, Run
 from tests.reconciliation.mending import only_root, repair, shown, undo, working
 from tests.reconciliation.rows import page
@@ -90,6 +93,18 @@ def test_terms_that_moved_after_they_were_shown_are_not_written(account: Account
     sim.act("terms", order_id=raw["id"], limit_price="87")
     (fix,) = backfill_all(account).fixes
     assert (fix.state, Order.objects.get().limit_price) == (Fix.State.STALE, 90)
+
+
+def test_terms_that_move_at_the_last_moment_are_refused(account: Account, sim: SimAccount) -> None:
+    """Between the fresh run and the writing."""
+    raw = working(account, sim)
+    sim.act("terms", order_id=raw["id"], limit_price="88.50")
+    only_root(account, "terms_differ")
+    approve_fixes(fixes=Fix.objects.all(), actor="ops", now=timezone.now())
+    Order.objects.update(limit_price=Decimal("70"))
+    with pytest.raises(FixRefused, match="not any more those that were shown"):
+        apply_fix(fix=Fix.objects.get(), now=timezone.now())
+    assert Order.objects.get().limit_price == 70
 
 
 def test_moving_stop_of_a_trailing_order_is_no_other_term(account: Account, sim: SimAccount) -> None:
