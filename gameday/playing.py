@@ -36,8 +36,11 @@ class Playing:
 
     def play(self, only: Collection[int]) -> int:
         """Return the exit status: 0 if all of them survived."""
-        self._begin_sound()
-        chosen = [story for story in STORIES if not only or story.number in only]
+        with self._stage.venue.unhurried():
+            self._begin_sound()
+            return self._verdict(self._play([story for story in STORIES if not only or story.number in only]))
+
+    def _play(self, chosen: list[Story]) -> list[Outcome]:
         outcomes = []
         for story in chosen:
             self._announce(story)
@@ -45,7 +48,7 @@ class Playing:
             self._conclude(outcomes[-1])
             if story is not chosen[-1]:
                 self._wait()
-        return self._verdict(outcomes)
+        return outcomes
 
     def _begin_sound(self) -> None:
         """The demo begins on the day of the incident: its drift is repaired first, as a person would."""

@@ -1,7 +1,8 @@
 """The broker's side of a story: what is made to happen at the simulator, past the product."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import requests
@@ -9,6 +10,8 @@ import requests
 Found = TypeVar("Found")
 
 PATIENCE_SECONDS = 20.0
+#: Requests a minute. The answers tell it to the product, which spends what it has sparingly.
+UNLIMITED = 100_000
 
 
 def until(look: Callable[[], Found | None], what: str, *, seconds: float = PATIENCE_SECONDS) -> Found:
@@ -38,6 +41,18 @@ class Venue:
             self.act("price", symbol=symbol, price=None)
         self._pinned.clear()
         self.act("config", **self._config)
+
+    @contextmanager
+    def unhurried(self) -> Iterator[None]:
+        """Many days' requests come within minutes: meanwhile there is no limit on requests a minute."""
+        was = dict(self._config)
+        self._config = was | {"rate_limit": UNLIMITED}
+        self.act("config", **self._config)
+        try:
+            yield
+        finally:
+            self._config = was
+            self.heal()
 
     def list_company(self, symbol: str, name: str) -> None:
         """Bring a company to the market that nobody has traded yet, at 100 dollars."""
