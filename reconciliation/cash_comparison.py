@@ -116,8 +116,16 @@ def is_unjudged(record: LocalRecord, evidence: BrokerEvidence) -> bool:
         return True
     if any(key not in evidence.fills for key in _ours_in_window(record, evidence)):
         return True
+    if any(_is_otherwise(key, record, evidence) for key in evidence.fills):
+        return True
     symbols = set(record.positions) | set(evidence.positions) | set(record.ledgers)
     return any(not agrees(symbol, record, evidence) for symbol in symbols)
+
+
+def _is_otherwise(key: str, record: LocalRecord, evidence: BrokerEvidence) -> bool:
+    """A fill that both sides have with other values paid something else, too."""
+    ours, theirs = record.fills.get(key), evidence.fills[key]
+    return ours is not None and (ours.side, ours.qty, ours.price) != (theirs.side, theirs.qty, theirs.price)
 
 
 def unjudged_cash(record: LocalRecord, evidence: BrokerEvidence) -> frozenset[str]:

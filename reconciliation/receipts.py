@@ -8,12 +8,12 @@ from typing import Any
 from django.urls import reverse
 
 from orders.models import Fill, Order
-from positions.models import Adjustment
+from positions.models import Adjustment, CashEntry
 from reconciliation.errors import FixRefused
 from reconciliation.models import Fix
 from reconciliation.operations import check_reversible
 from reconciliation.presentation import position_in_words
-from ui.formatting import price, qty
+from ui.formatting import money, price, qty
 
 #: Columns that follow from the others, or mean nothing to people.
 _UNTOLD = frozenset({"raw", "is_booked", "broker_updated_at"})
@@ -36,7 +36,7 @@ def written_by(fix: Fix) -> list[Written]:
     if not plan or fix.acts_at_broker:
         return []
     rows = [*_added_orders(plan), *_changed_orders(plan), *_added_fills(plan), *_removed_fills(plan)]
-    rows += [*_adjustments(plan)]
+    rows += [*_adjustments(plan), *_cash_entries(plan)]
     after, before = position_in_words(fix), str((fix.before.get("position") or {}).get("state") or "none")
     if after:
         rows.append(
@@ -101,11 +101,27 @@ def _adjustments(plan: Mapping[str, Any]) -> Iterator[Written]:
     kept = {line.pk: line for line in Adjustment.objects.filter(pk__in=plan["created"]["adjustments"])}
     for pk in plan["created"]["adjustments"]:
         line = kept.get(pk)
-        said = f"{line.get_kind_display()} of {qty(line.qty)} at {price(line.price)}" if line else "gone"
-        yield Written(act="added", row=f"Adjustment {pk}", what=said, undo="deleted")
+        yield Written(act="added", row=f"Adjustment {pk}", what=_adjustment_words(line), undo="deleted")
     for old in plan["taken_back"]:
         said = f"{old['kind']} of {qty(old['qty'])} at {price(old['price'])}"
         yield Written(act="removed", row=f"Adjustment {old['id']}", what=said, undo="put back")
+
+
+def _adjustment_words(line: Adjustment | None) -> str:
+    if line is None:
+        return "gone"
+    if line.ratio is not None:
+        return f"{line.get_kind_display()} of {line.symbol}: {qty(line.ratio)} new shares for one old"
+    return f"{line.get_kind_display()} of {qty(line.qty)} {line.symbol} at {price(line.price)}"
+
+
+def _cash_entries(plan: Mapping[str, Any]) -> Iterator[Written]:
+    pks = plan["created"].get("cash_entries", ())
+    kept = {entry.pk: entry for entry in CashEntry.objects.filter(pk__in=pks)}
+    for pk in pks:
+        entry = kept.get(pk)
+        said = f"{entry.activity_type} of {money(entry.net_amount)} dollars" if entry else "gone"
+        yield Written(act="added", row=f"Cash entry {pk}", what=said, undo="deleted", href=reverse("positions:cash"))
 
 
 def _words(value: object) -> str:

@@ -47,7 +47,7 @@ logger = logging.getLogger(__name__)
 
 LEASE_SECONDS = 60.0
 #: What has its explanation perhaps before the window.
-RIDDLES = POSITION_KINDS | {Kind.FILL_SUM_MISMATCH, Kind.CLOSED_WITHOUT_EXIT}
+RIDDLES = POSITION_KINDS | {Kind.FILL_SUM_MISMATCH, Kind.CLOSED_WITHOUT_EXIT, Kind.CASH}
 #: Two readings must agree before anything is judged; after this many the account is simply too busy.
 MOST_READINGS = 4
 

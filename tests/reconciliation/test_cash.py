@@ -1,5 +1,6 @@
 """The cash ledger, end to end: opened by a sound run, kept by copies, corrected with a reason, never a second story."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -7,13 +8,15 @@ from django.utils import timezone
 
 from broker.models import Account
 from orders.models import Fill
-from positions.cash import cash_books, paid_by_fills
+from positions.cash import cash_books, forget_subtotal, paid_by_fills
 from positions.models import CashEntry, CashTally
+from positions.rebuilding import rebuild_position
 from reconciliation.applying import apply_approved
 from reconciliation.approving import approve_fixes
 from reconciliation.errors import NeedsOverride
-from reconciliation.models import Drift, Fix
+from reconciliation.models import Drift, Fix, ReadingCursor
 from reconciliation.presentation import consequence_of
+from reconciliation.receipts import written_by
 from reconciliation.undoing import undo_fix
 from reconciliation.verifying import verify_account
 from tests.factories import make_account, make_fill
@@ -184,3 +187,38 @@ def test_the_subtotal_is_used_and_thrown_away_when_fills_are_gone(db: None, monk
     assert CashTally.objects.get().fills == 2
     Fill.objects.filter(pk=first.pk).delete()
     assert paid_by_fills(make_account()).net == -25
+
+
+def test_the_receipt_names_the_cash_entry(sim_account: Account, sim: SimAccount):
+    opened(sim_account)
+    sim.act("activity", key_id=sim.key_id, activity_type="FEE", net_amount="-0.02")
+    reconcile(sim_account)
+    (fix,) = backfill_all(sim_account).fixes
+    row = written_by(fix)[0]
+    assert (row.act, row.what) == ("added", "FEE of \N{MINUS SIGN}0.02 dollars")
+
+
+def test_a_fill_with_another_price_is_no_second_story(sim_account: Account, sim: SimAccount):
+    open_books(sim_account)
+    record_as(sim_account, sim, placed(sim, client_order_id="ts-cash-2"))
+    assert reconcile(sim_account).state == "in_sync"
+    assert cash_books(sim_account) is not None
+    Fill.objects.update(price=Decimal(1))
+    forget_subtotal(sim_account)
+    rebuild_position(account=sim_account, symbol="QCOM", now=timezone.now())
+    reconcile(sim_account)
+    assert set(kinds(sim_account)) == {"fill_values_differ"}
+
+
+def test_what_is_missing_from_long_ago_is_looked_for_before_money_is_called_unexplained(
+    sim_account: Account, sim: SimAccount
+):
+    opened(sim_account)
+    for side, price in (("buy", "100"), ("sell", "110")):
+        sim.price("QCOM", price)
+        placed(sim, side=side)
+    far = timezone.now() + timedelta(days=30)
+    ReadingCursor.objects.update(orders_read_to=far, activities_read_to=far)
+    reconcile(sim_account)
+    assert "cash" not in kinds(sim_account)
+    assert set(kinds(sim_account)) == {"external_order"}
