@@ -20,15 +20,21 @@ def followed_levels(account: Account, symbols: Collection[str]) -> Followed:
     return {row.symbol: _followed(row) for row in rows}
 
 
-def follow_again(plan: Mapping[str, Any], *, account: Account) -> None:
-    """Before the rebuild: what the fix let a position follow is taken back; what a person chose since then stays."""
+def follow_again(plan: Mapping[str, Any], *, account: Account, present: Followed) -> bool:
+    """After the rebuild: let positions follow what they followed before the fix; True if one must be rebuilt again.
+
+    `present` is what they followed before it was undone: what a person chose since the fix stays.
+    """
     before, after = plan.get("followed", {}).get("before", {}), plan.get("followed", {}).get("after", {})
+    changed = False
     for row in Position.objects.open().filter(account=account, symbol__in=before):
         was = before[row.symbol]
-        if was == _followed(row) or after.get(row.symbol) != _followed(row) or was["side"] != row.side:
+        if was == _followed(row) or present.get(row.symbol) != after.get(row.symbol) or was["side"] != row.side:
             continue
         values = {name: None if was[name] is None else exact(str(was[name])) for name in _FOLLOWED}
         Position.objects.filter(pk=row.pk).update(**values, parameters_from=was["parameters_from"])
+        changed = True
+    return changed
 
 
 def _followed(row: Position) -> dict[str, str | None]:

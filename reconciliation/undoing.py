@@ -9,7 +9,7 @@ from audit import journal
 from positions.rebuilding import rebuild_positions
 from reconciliation.corporate_operations import symbols_of
 from reconciliation.errors import FixRefused
-from reconciliation.followed_levels import follow_again
+from reconciliation.followed_levels import follow_again, followed_levels
 from reconciliation.models import Drift, Fix, ReadingCursor
 from reconciliation.operations import check_reversible, restore_closed, reverse
 from reconciliation.opposites import opposite_in_words
@@ -35,9 +35,12 @@ def undo_fix(*, fix: Fix, actor: str, now: datetime, reason: str = "") -> Fix:
             raise FixRefused(f"Fix {fix.pk} was changed by somebody else just now. Look at it again.")
         applied_at = fix.applied_at or now
         check_reversible(fix.undo_plan, account=fix.account, symbol=fix.symbol, applied_at=applied_at)
+        symbols = symbols_of(fix)
+        present = followed_levels(fix.account, symbols)
         reverse(fix.undo_plan, account=fix.account)
-        follow_again(fix.undo_plan, account=fix.account)
-        rebuild_positions(account=fix.account, symbols=symbols_of(fix), now=now)
+        rebuild_positions(account=fix.account, symbols=symbols, now=now)
+        if follow_again(fix.undo_plan, account=fix.account, present=present):
+            rebuild_positions(account=fix.account, symbols=symbols, now=now)
         restore_closed(fix.undo_plan, account=fix.account)
         _read_again_from(fix)
         journal.record(
