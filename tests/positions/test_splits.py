@@ -30,8 +30,9 @@ def test_lines_say_what_was_executed_and_what_that_is_today():
     position = rebuilt()
     assert (position.qty, position.avg_entry_price, position.stop_loss, position.realized_pl) == (32, 25, 23, 40)
     bought, divided, sold = ledger_lines(position)
-    assert (bought.qty, bought.price, bought.qty_today, bought.price_today) == (10, 100, 40, 25)
-    assert (divided.held, sold.held, sold.is_rescaled) == (40, 32, False)
+    assert [bought.qty, bought.price, bought.qty_today, bought.price_today] == [10, 100, 40, 25]
+    assert [divided.held, sold.held] == [40, 32]
+    assert not sold.is_rescaled
     texts = [(entry.text, entry.note) for entry in of_ledger([bought, divided])]
     assert texts[0] == ("Bought 10 at 100.00", "10 held after it; 40 at 25.00 in today's shares")
     assert texts[1][0] == "Split: 4 new shares for one old; the cost stays"
