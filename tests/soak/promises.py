@@ -93,6 +93,7 @@ def _unsettled() -> list[str]:
 
 def repair(world: World) -> list[Fix]:
     """Approve everything until a run is in sync; return what was applied, in its order."""
+    world.has_acted = False
     applied: list[Fix] = []
     run = _reconcile(world)
     for _ in range(MOST_ROUNDS):
@@ -104,6 +105,7 @@ def repair(world: World) -> list[Fix]:
         mine = apply_approved(account=world.read_afresh(), actor="ops").fixes
         if any(fix.acts_at_broker for fix in mine):
             drain(world, TIME.random)  # the worker sends what was approved, and looks what became of it
+            world.has_acted = True
         for fix in Fix.objects.filter(pk__in=[fix.pk for fix in mine]):
             if fix.state not in {Fix.State.VERIFIED, Fix.State.STALE, Fix.State.WITHDRAWN}:
                 expect(fix.outcome, f"Fix {fix.pk} {fix.title} is {fix.state} and does not say why.")

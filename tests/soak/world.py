@@ -40,6 +40,7 @@ class Finding(AssertionError):
 class World:
     def __init__(self, folder: Path, seed: int, exchange: Exchange, process: Process) -> None:
         self.folder, self.seed, self.exchange, self.process = folder, seed, exchange, process
+        self.has_acted = False  # since the evening began, something was sent to repair the day
         self.account = Account.objects.get_or_create(slug="sim", defaults={"name": "Simulator", "environment": "sim"})[
             0
         ]
