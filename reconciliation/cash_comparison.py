@@ -12,11 +12,11 @@ from decimal import Decimal
 from broker.numbers import plain
 from broker.types import BrokerActivity
 from positions.cash_sums import CashBooks, total_of
-from reconciliation.corporate_comparison import TRANSFERS, agrees, moment_of
 from reconciliation.difference import Difference
 from reconciliation.evidence import BrokerEvidence, LocalRecord
 from reconciliation.kinds import Kind
 from reconciliation.position_comparison import symbols_in_flight
+from reconciliation.without_trade import TRANSFERS, agrees, moment_of
 
 SUBJECT = "account"
 #: Equity is worth more than a dollar's doubt, and more than a thousandth of what is held.

@@ -12,9 +12,9 @@ from broker.numbers import plain
 from orders.models import Order
 from positions.cash import book_activity, book_opening
 from positions.models import Adjustment, CashEntry, Position
-from reconciliation.corporate_comparison import ACTIVITY_REFERENCE
 from reconciliation.evidence import BrokerEvidence, LocalRecord
 from reconciliation.position_comparison import symbols_in_flight
+from reconciliation.without_trade import ACTIVITY_REFERENCE
 
 ACTOR = "system:reconciliation"
 _IDS_IN_ONE_QUERY = 2000

@@ -6,7 +6,7 @@ is claimed that does not lead to Alpaca's position to the last share.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
@@ -17,28 +17,21 @@ from positions.accounting import LedgerEntry, NetPosition, position_at, split_fa
 from reconciliation.difference import Difference
 from reconciliation.evidence import BrokerEvidence, LocalRecord
 from reconciliation.kinds import Kind
-from reconciliation.ledger_entries import entry_of
 from reconciliation.position_comparison import averages_agree, symbols_in_flight
+from reconciliation.without_trade import (
+    ACTIVITY_REFERENCE,
+    TRANSFERS,
+    agrees,
+    explained_positions,
+    ledger_with_new_fills,
+    moment_of,
+    qty_there,
+    unbooked,
+)
 from reconciliation.wording import position_facts
 
-#: Entries by which shares come or go without a trade and without a split.
-TRANSFERS = {
-    "ACATS": "transferred between brokers",
-    "JNLS": "journalled between accounts",
-    "FOPT": "transferred free of payment",
-    "SPIN": "spun off",
-    "MA": "exchanged in a merger",
-    "REORG": "removed in a reorganisation",
-    "REO": "changed in a reorganisation",
-}
-#: What a split of an entry is called by, when its reference is made.
-ACTIVITY_REFERENCE = "activity:"
 #: A split that nobody has announced is believed only in numbers as small as these.
 _PLAIN_PARTS = 100
-_POSITION_KINDS = (
-    Kind.POSITION_BROKER_ONLY, Kind.POSITION_DATABASE_ONLY, Kind.POSITION_QTY, Kind.POSITION_SIDE,
-    Kind.POSITION_AVG_PRICE,
-)  # fmt: skip
 _ZERO = Decimal(0)
 
 
@@ -56,65 +49,13 @@ def _told_of(evidence: BrokerEvidence) -> set[str]:
     return {activity.symbol for activity in evidence.other_activities if activity.symbol}
 
 
-def _unbooked(symbol: str, record: LocalRecord, evidence: BrokerEvidence) -> list[BrokerActivity]:
-    return [
-        activity
-        for activity in evidence.other_activities
-        if activity.symbol == symbol
-        and activity.activity_id not in record.booked_activities
-        and activity.raw.get("status") != "canceled"
-    ]
-
-
-def moment_of(activity: BrokerActivity) -> datetime | None:
-    """Return when it took effect. An entry that came days later counts from the morning of its own day."""
-    text = str(activity.raw.get("created_at") or "")
-    created = _moment(text)
-    day = _moment(f"{activity.day[:10]}T00:00:00") if activity.day else None
-    if created is not None and (day is None or day.date() >= created.astimezone(NEW_YORK).date()):
-        return created
-    return day.replace(tzinfo=NEW_YORK).astimezone(UTC) if day is not None else created
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return None
-
-
-# --- The ledger as it would be -------------------------------------------------------------------------------
-
-
-def ledger_with_new_fills(symbol: str, record: LocalRecord, evidence: BrokerEvidence) -> list[LedgerEntry]:
-    """What we hold, and what the fills that we lack would add: those are repaired by fixes of their own."""
-    new = [f for f in evidence.fills.values() if f.symbol == symbol and f.activity_id not in record.fills]
-    return [*record.ledgers.get(symbol, ()), *map(entry_of, new)]
-
-
-def _qty_there(symbol: str, evidence: BrokerEvidence) -> Decimal:
-    position = evidence.positions.get(symbol)
-    return position.qty if position else _ZERO
-
-
-def agrees(symbol: str, record: LocalRecord, evidence: BrokerEvidence) -> bool:
-    ours = record.positions.get(symbol)
-    if ours is not None and symbol not in record.ledgers:  # not loaded, because nothing differs
-        return ours.qty == _qty_there(symbol, evidence)
-    return position_at(ledger_with_new_fills(symbol, record, evidence)).qty == _qty_there(symbol, evidence)
-
-
-def _explained(symbol: str, *, is_exact: bool) -> tuple[str, ...]:
-    return tuple(f"{kind.value}:{symbol}" for kind in _POSITION_KINDS) if is_exact else ()
-
-
 # --- Splits ---------------------------------------------------------------------------------------------------
 
 
 def _split(symbol: str, record: LocalRecord, evidence: BrokerEvidence) -> list[Difference]:
     """One difference for all the splits of the symbol that are not booked yet, or none."""
     ledger = ledger_with_new_fills(symbol, record, evidence)
-    rows = [a for a in _unbooked(symbol, record, evidence) if a.activity_type == "SPLIT"]
+    rows = [a for a in unbooked(symbol, record, evidence) if a.activity_type == "SPLIT"]
     entries = _announced(ledger, rows, evidence.positions.get(symbol)) if rows else []
     if not entries and not rows:
         entries = _unannounced(symbol, ledger, record, evidence)
@@ -124,7 +65,7 @@ def _split(symbol: str, record: LocalRecord, evidence: BrokerEvidence) -> list[D
     entries += _fraction(symbol, [*ledger, *entries], entries, paid, evidence)
     held = position_at(ledger, entries[0].at - timedelta(microseconds=1)) if rows else position_at(ledger)
     after = position_at([*ledger, *entries])
-    is_exact = after.qty == _qty_there(symbol, evidence)
+    is_exact = after.qty == qty_there(symbol, evidence)
     theirs = evidence.positions.get(symbol)
     return [
         Difference(
@@ -141,7 +82,7 @@ def _split(symbol: str, record: LocalRecord, evidence: BrokerEvidence) -> list[D
             dollars=abs(held.qty * held.avg_entry_price) if held.avg_entry_price is not None else None,
             entries=tuple(entries),
             activities=tuple(paid),
-            explains=_explained(symbol, is_exact=is_exact),
+            explains=explained_positions(symbol, is_exact=is_exact),
             holds_cursor_at=entries[0].at if rows else None,
         )
     ]
@@ -224,7 +165,7 @@ def _fraction(
 ) -> list[LedgerEntry]:
     """What a reverse split left over of a share: it leaves at what was paid for it, or else at its own average."""
     after = position_at(ledger)
-    gap = _qty_there(symbol, evidence) - after.qty
+    gap = qty_there(symbol, evidence) - after.qty
     if not gap or abs(gap) >= 1 or gap * after.qty >= 0 or after.avg_entry_price is None:
         return []
     last = splits[-1]
@@ -272,7 +213,7 @@ def _is_renamed(old: str, new: str, held: NetPosition, record: LocalRecord, evid
     there = evidence.positions[new]
     is_same = there.asset_id != "" and record.asset_ids.get(old) == there.asset_id
     groups = [
-        {a.raw.get("group_id") for a in _unbooked(symbol, record, evidence) if a.activity_type == "NC"} - {None}
+        {a.raw.get("group_id") for a in unbooked(symbol, record, evidence) if a.activity_type == "NC"} - {None}
         for symbol in (old, new)
     ]
     was = position_at(ledger_with_new_fills(new, record, evidence)).qty
@@ -280,7 +221,7 @@ def _is_renamed(old: str, new: str, held: NetPosition, record: LocalRecord, evid
 
 
 def _new_symbol(old: str, new: str, held: NetPosition, record: LocalRecord, evidence: BrokerEvidence) -> Difference:
-    rows = [a for s in (old, new) for a in _unbooked(s, record, evidence) if a.activity_type == "NC"]
+    rows = [a for s in (old, new) for a in unbooked(s, record, evidence) if a.activity_type == "NC"]
     moments = [moment for row in rows if (moment := moment_of(row)) is not None]
     told = min(moments, default=evidence.read_started_at)
     at = max([told, *(e.at + timedelta(microseconds=1) for e in ledger_with_new_fills(old, record, evidence))])
@@ -298,7 +239,7 @@ def _new_symbol(old: str, new: str, held: NetPosition, record: LocalRecord, evid
         dollars=abs(held.qty * price),
         entries=(leaves,),
         entries_elsewhere=((new, replace(leaves, order_key=f"{key[:90]}:in", qty=held.qty)),),
-        explains=(*_explained(old, is_exact=True), *_explained(new, is_exact=True)),
+        explains=(*explained_positions(old, is_exact=True), *explained_positions(new, is_exact=True)),
         holds_cursor_at=min(moments, default=None),
     )
 
@@ -308,10 +249,10 @@ def _new_symbol(old: str, new: str, held: NetPosition, record: LocalRecord, evid
 
 def _transfer(symbol: str, record: LocalRecord, evidence: BrokerEvidence) -> Iterator[Difference]:
     ledger = ledger_with_new_fills(symbol, record, evidence)
-    rows = [a for a in _unbooked(symbol, record, evidence) if a.activity_type in TRANSFERS and a.qty]
+    rows = [a for a in unbooked(symbol, record, evidence) if a.activity_type in TRANSFERS and a.qty]
     moves = sorted(((at, row) for row in rows if (at := moment_of(row)) is not None), key=lambda move: move[0])
     total = sum((row.qty or _ZERO for _, row in moves), _ZERO)
-    is_exact = bool(moves) and position_at(ledger).qty + total == _qty_there(symbol, evidence)
+    is_exact = bool(moves) and position_at(ledger).qty + total == qty_there(symbol, evidence)
     entries: list[LedgerEntry] = []
     for at, row in moves:
         entry = _transferred(at, row, [*ledger, *entries], total, evidence.positions.get(symbol))
@@ -325,7 +266,7 @@ def _transfer(symbol: str, record: LocalRecord, evidence: BrokerEvidence) -> Ite
             sentence=_transfer_sentence(symbol, row, entry),
             dollars=abs(entry.qty * entry.price),
             entries=(entry,) if is_exact else (),
-            explains=_explained(symbol, is_exact=is_exact),
+            explains=explained_positions(symbol, is_exact=is_exact),
             holds_cursor_at=at,
         )
 
