@@ -10,6 +10,7 @@ from decimal import Decimal
 from broker.numbers import plain
 from broker.types import BrokerOrder
 from orders.lifecycle import is_terminal
+from orders.order_class import OTO
 from reconciliation.difference import Difference, Facts
 from reconciliation.evidence import BrokerEvidence, LocalRecord
 from reconciliation.kinds import Kind
@@ -132,6 +133,8 @@ def _replace(
 ) -> Proposal | None:
     """One replacement for all that is wrong with the stop: its price goes to the plan, too."""
     held, order = guard.held, guard.order(stop.order_id)
+    if order.order_class == OTO:
+        return None  # Alpaca replaces no order of an OTO: the same refusal would be proposed in every run
     planned = held.stop if held else None
     if held is not None and planned is not None and is_off_plan(held, stop) and stop.order_type != "trailing_stop":
         if is_beyond(held, planned):

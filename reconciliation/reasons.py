@@ -43,8 +43,8 @@ WITHOUT_FIX: dict[Kind, str] = {
     ),
     Kind.WRONG_STOP: "The price has passed the stop: it sells as soon as it can. Look at the order at Alpaca.",
     Kind.STOP_PRICE: (
-        "The stop cannot be moved to the plan now: the price is beyond it already, the order is partly filled, or it "
-        "trails the price."
+        "The stop cannot be moved to the plan now: the price is beyond it already, the order is partly filled, it "
+        "trails the price, or it came with its entry as an OTO, whose orders Alpaca does not replace."
     ),
     Kind.STOP_QTY: (
         "The stop belongs to a pair, whose quantity Alpaca keeps, or is partly filled. Cancel the pair at Alpaca and "

@@ -194,6 +194,16 @@ def test_stop_limit_keeps_the_distance_of_its_prices(held: Account, sim: SimAcco
     assert Order.objects.get(status="new").limit_price == Decimal("91.5")
 
 
+def test_stop_of_an_oto_is_not_replaced_because_alpaca_does_not(account: Account, sim: SimAccount) -> None:
+    sim.price("QCOM", "100")
+    entry = {"side": "buy", "type": "market", "stop_price": None, "order_class": "oto"}
+    exit_order(account, sim, wait="filled", stop_loss={"stop_price": "80"}, **entry)
+    plan(account)
+    reconcile(account)
+    assert "stop_price" in kinds(account)
+    assert not Fix.objects.filter(action="replace_order").exists()
+
+
 def test_day_stop_under_a_position_held_overnight(held: Account, sim: SimAccount) -> None:
     exit_order(held, sim, time_in_force="day")
     assert reconcile(held).state == Run.State.IN_SYNC
