@@ -155,7 +155,7 @@ class AlpacaGateway:
             raise UnreadableAnswer(f"Alpaca answered with another position than {symbol}.")
         return position
 
-    def open_orders(self, *, is_proven: bool = False) -> Iterator[OrdersPage]:
+    def open_orders(self, *, is_proven: bool = True) -> Iterator[OrdersPage]:
         walk = self._walk_orders("open")
         walk.short_page_ends = not is_proven
         return walk.pages()

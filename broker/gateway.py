@@ -93,10 +93,11 @@ class Gateway(Protocol):
         `DuplicateClientOrderId`, `OutcomeUnknown`: look the new one up by its client_order_id.
         """
 
-    def open_orders(self, *, is_proven: bool = False) -> Iterator[OrdersPage]:
-        """Walk the orders that are open now. Absence from it proves nothing: ask for the order by its id.
+    def open_orders(self, *, is_proven: bool = True) -> Iterator[OrdersPage]:
+        """Walk the orders that are open now.
 
-        A page that is not full ends it, as Alpaca promises; with `is_proven` Alpaca is asked once more.
+        Without `is_proven` a page that is not full ends it, as Alpaca promises, and nobody asks once more. That is
+        for those who conclude nothing from absence, and ask for the missing order by its id.
         """
 
     def orders_since(self, after: datetime | None, cursor: str = "") -> Iterator[OrdersPage]:

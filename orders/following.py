@@ -175,7 +175,7 @@ def _states(reading: Reading, orders: Sequence[Order]) -> dict[str, BrokerOrder]
 def _pages(reading: Reading, orders: Sequence[Order]) -> Iterator[OrdersPage]:
     if _are_young(orders, reading.now):
         return reading.gateway.orders_since(_earliest(orders))
-    return reading.gateway.open_orders()
+    return reading.gateway.open_orders(is_proven=False)
 
 
 def _fills(reading: Reading, orders: Sequence[Order], states: dict[str, BrokerOrder]) -> dict[str, list[BrokerFill]]:

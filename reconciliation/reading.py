@@ -125,7 +125,7 @@ class Reader:
     # --- Orders ---------------------------------------------------------------------------------------------
 
     def _read_orders(self, clock: BrokerClock) -> None:
-        self._take_pages("open_orders", self.gateway.open_orders())
+        self._take_pages("open_orders", self.gateway.open_orders(is_proven=False))
         listed_open = set(self.orders)
         self._take_pages("orders", self.gateway.orders_since(self.plan.orders_after))
         self.listed = set(self.orders)
@@ -135,7 +135,7 @@ class Reader:
             self._look_up(client_order_id)
         if adding_up.live_and_unlisted(self.orders.values(), listed_open, clock.timestamp, UNLISTED_STATUSES):
             # Perhaps only a status that Alpaca does not count as open; perhaps a list that was cut short.
-            self._take_pages("open_orders", self.gateway.open_orders(is_proven=True))
+            self._take_pages("open_orders", self.gateway.open_orders())
         self._follow_chains(clock)
 
     def _left_out(self) -> frozenset[str]:
