@@ -1,7 +1,7 @@
 """The reconciliation report of a run: what a person would have written by hand, from the rows."""
 
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +11,7 @@ from django.template.loader import render_to_string
 from broker.numbers import plain
 from broker.times import NEW_YORK
 from positions.models import Position
+from reconciliation.list_counts import in_reading_order, what_was_read
 from reconciliation.models import Drift, Fix, Run
 from reconciliation.presentation import family_severity
 from ui.formatting import counted
@@ -231,7 +232,9 @@ def _problem(run: Run, roots: list[Drift]) -> list[str]:
 
 
 def _verification(run: Run, fixes: list[Fix]) -> list[str]:
-    lines = [_what_was_read(name, counts) for name, counts in run.completeness.items() if isinstance(counts, dict)]
+    lines = [
+        what_was_read(name, counts) for name, counts in in_reading_order(run.completeness) if isinstance(counts, dict)
+    ]
     for fix in fixes:
         if fix.state == Fix.State.VERIFIED and fix.verification_run_id:
             lines.append(f"Fix {fix.pk} was verified by run {fix.verification_run_id}.")
@@ -247,28 +250,11 @@ def _how_far_it_came(run: Run) -> list[str]:
     readings = run.completeness.get("readings") or []
     lists = dict(readings[-1].get("lists") or {}) if readings else {}
     broken_off = dict(readings[-1].get("broken_off") or {}) if readings else {}
-    lines = [f"Read before it failed: {_what_was_read(name, counts)}" for name, counts in lists.items()]
+    lines = [f"Read before it failed: {what_was_read(name, counts)}" for name, counts in in_reading_order(lists)]
     if broken_off:
         name = broken_off.pop("name")
-        lines.append(f"Broken off in: {_what_was_read(name, broken_off)}")
+        lines.append(f"Broken off in: {what_was_read(name, broken_off)}")
     return lines
-
-
-def _what_was_read(name: str, counts: dict[str, Any]) -> str:
-    """The proof of completeness in words: an id or a time that is missing is left out, a count of zero is not."""
-    said = ", ".join(
-        f"{key.replace('_', ' ')} {_readable(value)}"
-        for key, value in counts.items()
-        if value not in ("", None) and key not in {"began_at", "ended_at"}
-    )
-    return f"{name.replace('_', ' ').capitalize()}: {said or 'from the beginning'}."
-
-
-def _readable(value: Any) -> str:
-    try:
-        return _new_york(datetime.fromisoformat(value))
-    except (TypeError, ValueError):
-        return str(value)
 
 
 def _next_steps(run: Run, fixes: list[Fix]) -> list[str]:

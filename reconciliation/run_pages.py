@@ -9,6 +9,7 @@ from django.db.models import Prefetch, Q
 from django.http import QueryDict
 from django.utils import timezone
 
+from reconciliation.list_counts import in_reading_order
 from reconciliation.listing import seconds_of
 from reconciliation.models import Drift, Fix, Run, RunSnapshot
 from reconciliation.report import build_report
@@ -112,7 +113,7 @@ def _readings(run: Run) -> list[Reading]:
 def _proofs(reading: Mapping[str, Any], window: Mapping[str, datetime | None]) -> list[Proof]:
     found = [
         _proof(name, counts, window, how=HOW_PROVEN.get(name, _ASKED_AGAIN))
-        for name, counts in reading["lists"].items()
+        for name, counts in in_reading_order(reading["lists"])
         if isinstance(counts, dict)
     ]
     if broken_off := reading.get("broken_off"):
