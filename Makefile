@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 SETUP := $(PYTHON) setup_environment.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo gameday test setup run worker stream sim lint format typecheck screenshots soak lock clean
+.PHONY: help demo gameday test test-postgresql setup run worker stream sim lint format typecheck screenshots soak lock clean
 
 help:  ## Show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo:  ## Start simulator, web, worker and stream with the day of 6 November 2025 loaded
 	@$(SETUP) run
@@ -17,6 +17,10 @@ demo:  ## Start simulator, web, worker and stream with the day of 6 November 202
 test:  ## Run the whole suite
 	@$(SETUP) dev
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-postgresql:  ## Run the suite, or PATHS="tests/orders …", on a PostgreSQL of its own
+	@$(SETUP) dev
+	@$(BIN)/python -m tests.on_postgresql $(ARGS) $(PATHS)
 
 gameday:  ## Play fifteen failures against the running demo (ARGS="--no-wait --only 6")
 	@$(SETUP) run

@@ -20,7 +20,7 @@ from broker.models import Account, StreamState
 from orders.booking import import_order
 from orders.models import Order
 from orders.stream_following import follow_stream
-from tests.orders.processes import database_url
+from tests.databases import address_in_use
 from tests.simulation import ROOT, SimAccount, wait_for
 
 
@@ -100,7 +100,7 @@ def following(account: Account, **options: Any) -> Iterator[None]:
 
 def start_stream(sim: SimAccount, *arguments: str, **environment: str) -> subprocess.Popen[str]:
     """`manage.py stream` as a process of its own on the test's database."""
-    given = {"DATABASE_URL": database_url(), "DATA_DIR": str(settings.DATA_DIR)}
+    given = {"DATABASE_URL": address_in_use(), "DATA_DIR": str(settings.DATA_DIR)}
     given |= {"DJANGO_SETTINGS_MODULE": "tradingsite.settings", **sim.environment, **environment}
     return subprocess.Popen(
         [sys.executable, str(ROOT / "manage.py"), "stream", *arguments],

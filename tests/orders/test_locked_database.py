@@ -12,15 +12,10 @@ from django.utils import timezone
 from orders.models import Batch, Fill
 from orders.patience import until_written
 from orders.sending import execute_batch
+from tests.databases import address_in_use, hold_write_lock
 from tests.orders.conftest import SEVEN, orders_at_broker, posts, release, states
-from tests.orders.processes import end, hold_write_lock
+from tests.orders.processes import end
 from tests.simulation import wait_for
-
-
-@pytest.fixture
-def sqlite(transactional_db):
-    if connection.vendor != "sqlite":
-        pytest.skip("the write lock of a whole database is SQLite's")
 
 
 @contextmanager
@@ -42,7 +37,7 @@ def lock_in_the_middle(sim, batch, *, seconds):
     sim.fault("delay_answer", "POST", "/v2/orders", times=7, seconds=0.5)
     with executing(batch) as future:
         wait_for(lambda: orders_at_broker(sim), "the first order")
-        locker = hold_write_lock(seconds)
+        locker = hold_write_lock(address_in_use(), seconds)
         assert states(batch) != {"confirmed"}
         end(locker)
         released = time.monotonic()
@@ -58,14 +53,14 @@ def assert_all_is_booked(sim, batch):
     assert Fill.objects.filter(order__batch=batch).count() == 7
 
 
-@pytest.mark.usefixtures("sqlite")
+@pytest.mark.django_db(transaction=True)
 def test_a_lock_in_the_middle_delays_and_loses_nothing(sim, sim_account):
     batch = release(sim_account, SEVEN)
     assert lock_in_the_middle(sim, batch, seconds=3) < 10
     assert_all_is_booked(sim, batch)
 
 
-@pytest.mark.usefixtures("sqlite")
+@pytest.mark.django_db(transaction=True)
 def test_a_lock_of_twenty_seconds_is_over_within_ten(sim, sim_account, caplog):
     batch = release(sim_account, SEVEN)
     assert lock_in_the_middle(sim, batch, seconds=20) < 10
@@ -73,9 +68,10 @@ def test_a_lock_of_twenty_seconds_is_over_within_ten(sim, sim_account, caplog):
     assert_all_is_booked(sim, batch)
 
 
-@pytest.mark.usefixtures("sqlite")
+@pytest.mark.django_db(transaction=True)
 def test_a_lock_beyond_the_database_s_own_patience_is_outwaited(sim, sim_account, monkeypatch, caplog):
-    monkeypatch.setitem(connections.settings["default"]["OPTIONS"], "timeout", 0.2)
+    patience = {"timeout": 0.2} if connection.vendor == "sqlite" else {"options": "-c lock_timeout=200"}
+    monkeypatch.setitem(connections.settings["default"]["OPTIONS"], *patience.popitem())
     batch = release(sim_account, SEVEN)
     lock_in_the_middle(sim, batch, seconds=3)
     assert any("does not take a write" in record.message for record in caplog.records)

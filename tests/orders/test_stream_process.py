@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from decimal import Decimal
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from orders.following import follow_orders
 from orders.models import Fill, Order
 from positions.models import Position
-from tests.orders.processes import end, hold_write_lock
+from tests.databases import address_in_use, hold_write_lock
+from tests.orders.processes import end
 from tests.orders.streams import booked_qty, fill, place, start_stream, state_of, wait_booked, wait_live
 from tests.simulation import ROOT, SimAccount, Simulator, wait_for
 
@@ -97,12 +97,10 @@ def test_killed_in_the_middle_of_fills_it_loses_none(sim, sim_account):
 
 
 def test_fills_while_the_database_is_locked_for_twenty_seconds_are_all_booked(sim, sim_account):
-    if connection.vendor != "sqlite":
-        pytest.skip("the write lock of a whole database is SQLite's")
     orders = [place(sim, sim_account) for _ in range(10)]
     with stream_of(sim, sim_account) as process:
         connected_at = wait_live(sim_account).connected_at
-        locker = hold_write_lock(20)
+        locker = hold_write_lock(address_in_use(), 20)
         for order in orders:
             fill(sim, order, qty=3)
             fill(sim, order)

@@ -146,9 +146,8 @@ def test_open_orders_and_an_empty_account_keep_within_the_calls(sim_account: Acc
     assert run.api_calls <= MOST_CALLS
 
 
+@pytest.mark.usefixtures("sqlite_only")
 def test_every_question_of_a_run_goes_by_an_index(sim_account: Account, sim: SimAccount) -> None:
-    if connection.vendor != "sqlite":
-        return
     open_books(sim_account)
     trade(sim_account, sim, "first", 40)
     add_history(sim_account, HISTORY)

@@ -1,7 +1,6 @@
 """One installation in a folder of its own, run by real processes and looked at from outside."""
 
 import os
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from typing import Any, Literal
 
 import psutil
 
+from tests.databases import ask, drop_database, is_postgresql, new_database
 from tests.tradingsite.waiting import Value, kill_all, processes_of, wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -19,7 +19,12 @@ MANAGE = [sys.executable, str(ROOT / "manage.py")]
 class Installation:
     def __init__(self, data_dir: Path, **environment: str) -> None:
         self.data_dir = data_dir
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("ALPACA", "DJANGO"))}
+        clean = {
+            name: value for name, value in os.environ.items() if not name.startswith(("ALPACA", "DJANGO", "DATABASE"))
+        }
+        self.database = environment.get("DATABASE_URL") or new_database(data_dir)
+        if is_postgresql(self.database):  # where it is SQLite, the installation finds its own file
+            environment = {"DATABASE_URL": self.database} | environment
         self.environment = clean | {"DATA_DIR": str(data_dir), "PYTHONUNBUFFERED": "1"} | environment
         self.log = data_dir.with_suffix(".log")
         self._started: list[subprocess.Popen[bytes]] = []
@@ -49,11 +54,7 @@ class Installation:
         self.wait_for(lambda: text in self.printed(), within=within, what=f"{text!r} in the output")
 
     def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        connection = sqlite3.connect(self.data_dir / "db.sqlite3", timeout=30)
-        try:
-            return connection.execute(sql, values).fetchall()
-        finally:
-            connection.close()
+        return ask(self.database, sql, *values)
 
     def processes(self) -> list[psutil.Process]:
         return processes_of(self.data_dir)
@@ -61,3 +62,4 @@ class Installation:
     def clean_up(self) -> None:
         for process in self._started:
             kill_all(process, self.data_dir)
+        drop_database(self.database)

@@ -124,7 +124,7 @@ FILTERS = {
 }
 
 
-@pytest.mark.skipif("connection.vendor != 'sqlite'")
+@pytest.mark.usefixtures("sqlite_only")
 def test_no_question_about_orders_reads_or_sorts_them_all(reader, account, long_list):
     fill_books(account, MORE)
     for query in (*SORTS, *FILTERS):
@@ -135,7 +135,7 @@ def test_no_question_about_orders_reads_or_sorts_them_all(reader, account, long_
             assert not [step for step in plan if "TEMP B-TREE" in step and "ORDER BY" in step], (sql, plan)
 
 
-@pytest.mark.skipif("connection.vendor != 'sqlite'")
+@pytest.mark.usefixtures("sqlite_only")
 def test_what_a_filter_leaves_is_counted_in_its_index(reader, account, long_list):
     fill_books(account, MORE)
     for query, index in FILTERS.items():

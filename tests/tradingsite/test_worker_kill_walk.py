@@ -8,10 +8,8 @@ import json
 import logging
 import os
 import signal
-import sqlite3
 import time
 import uuid
-from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
@@ -21,7 +19,8 @@ import psutil
 import pytest
 
 from orders.crash_points import POINTS
-from tests.orders.processes import end, start_locker
+from tests.databases import ask, hold_write_lock
+from tests.orders.processes import end
 from tests.simulation import SimAccount
 from tests.tradingsite.installation import Installation
 from tests.tradingsite.waiting import is_alive, wait_for
@@ -75,8 +74,7 @@ class Site:
 
     def _write(self, sql: str) -> int:
         batch = next(self.batches)
-        with closing(sqlite3.connect(self.installation.data_dir / "db.sqlite3", timeout=30)) as connection, connection:
-            connection.execute(sql, (datetime.now(UTC).replace(tzinfo=None).isoformat(" "), batch))
+        ask(self.installation.database, sql, datetime.now(UTC).replace(tzinfo=None).isoformat(" "), batch)
         return batch
 
     def states(self, batch: int) -> set[str]:
@@ -180,7 +178,7 @@ def test_a_lock_of_twenty_seconds_delays_the_worker_and_disturbs_nobody(site, ki
     site.sim.fault("delay_answer", "POST", "/v2/orders", times=7, seconds=0.5)
     batch = site.schedule()
     wait_for(lambda: site.at_broker(batch), what="the first order at Alpaca")
-    locker = start_locker(site.installation.data_dir / "db.sqlite3", 20)
+    locker = hold_write_lock(site.installation.database, 20)
     assert site.states(batch) != {"confirmed"}
     end(locker)
     released = time.monotonic()
