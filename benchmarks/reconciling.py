@@ -111,15 +111,23 @@ class _Counter:
         return execute(*arguments)
 
 
-def prepare(sides: list[Side], only: str = "") -> None:
+def prepare(sides: list[Side]) -> None:
     for side in sides:
         ask(side.alias)
+        _remove_old(side.alias)  # its orders are unknown to a venue that has just begun
         call_command("migrate", database=side.alias, verbosity=0)
         start = time.perf_counter()
         run = reconcile(side.account())
         print(f"first run {side.alias}: {run.state}, {run.api_calls} calls, {time.perf_counter() - start:.1f} s")
         if run.state != Run.State.IN_SYNC:
             sys.exit(run.incomplete_reason or "the imported history does not agree")
+
+
+def _remove_old(alias: str) -> None:
+    connections[alias].close()
+    name = str(settings.DATABASES[alias]["NAME"])
+    for suffix in ("", "-wal", "-shm"):
+        Path(name + suffix).unlink(missing_ok=True)
 
 
 def table(sides: list[Side]) -> bool:

@@ -40,7 +40,7 @@ IDS_IN_ONE_QUERY = 2000
 T = TypeVar("T")
 
 
-def load_record(*, account: Account, evidence: BrokerEvidence) -> LocalRecord:
+def load_record(*, account: Account, evidence: BrokerEvidence, adds_up_anew: bool = False) -> LocalRecord:
     """Return our side of everything the evidence speaks about, and every position that is not closed."""
     orders = _load_orders(account, evidence)
     by_pk = {order.pk: order for order in orders}
@@ -62,7 +62,7 @@ def load_record(*, account: Account, evidence: BrokerEvidence) -> LocalRecord:
         opposites=wanted_opposites(account),
         booked_activities=booked_activities(account, evidence),
         asset_ids=asset_ids(account, stored, evidence),
-        cash=cash_books(account),
+        cash=cash_books(account, anew=adds_up_anew),
         closed=closed,
         came_later=_came_later(account, symbols),
     )
@@ -216,8 +216,12 @@ def _load_fills(account: Account, evidence: BrokerEvidence, by_pk: dict[int, Ord
         found.update((fill.activity_id, fill) for fill in mine.filter(activity_id__in=chunk))
     if start is not None:
         seen = [pk for pk, order in by_pk.items() if order.broker_order_id in evidence.orders]
+        # Not by account or time: their indexes would tempt SQLite to walk the whole history.
+        of_orders = Fill.objects.select_related("order").defer("raw", "order__raw").order_by()
         for pks in _chunks(seen):
-            earlier = mine.filter(order_id__in=pks, transaction_time__lte=start)
+            these = set(pks)
+            known = [fill.pk for fill in found.values() if fill.order_id in these]
+            earlier = of_orders.filter(order_id__in=pks).exclude(pk__in=known)
             found.update((fill.activity_id, fill) for fill in earlier)
     return {activity_id: _local_fill(fill) for activity_id, fill in found.items()}
 

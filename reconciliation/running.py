@@ -148,7 +148,7 @@ def _judge(run: Run, gateway: Gateway) -> Judgement:
         if _is_new_riddle(run, judgement):
             # Perhaps the explanation is older than the window: read everything once before calling it unexplained.
             run.is_full = True
-        again = _look(run, gateway, cursor, note)
+        again = _look(run, gateway, cursor, note, adds_up_anew=_misses_money(judgement))
         if _essence(judgement) == _essence(again):
             return again
         judgement = again
@@ -158,7 +158,14 @@ def _judge(run: Run, gateway: Gateway) -> Judgement:
     )
 
 
-def _look(run: Run, gateway: Gateway, cursor: ReadingCursor, note: ProgressNote) -> Judgement:
+def _misses_money(judgement: Judgement) -> bool:
+    """The subtotal of what the fills paid may be at fault: it is not believed where money seems to be missing."""
+    return any(explained.difference.kind == Kind.CASH for explained in judgement.explained)
+
+
+def _look(
+    run: Run, gateway: Gateway, cursor: ReadingCursor, note: ProgressNote, *, adds_up_anew: bool = False
+) -> Judgement:
     cursor.refresh_from_db()
     hold = None if run.is_full else earliest_hold(run.account)
     window = window_of(
@@ -178,7 +185,8 @@ def _look(run: Run, gateway: Gateway, cursor: ReadingCursor, note: ProgressNote)
     check_account(
         account=run.account, gateway=gateway, found=evidence.account, now=timezone.now(), seen=evidence.orders
     )
-    record = load_record(account=run.account, evidence=evidence)
+    adds_up_anew = adds_up_anew or run.is_full or run.trigger == Run.Trigger.CLOSE
+    record = load_record(account=run.account, evidence=evidence, adds_up_anew=adds_up_anew)
     if stale := older_than_booked(record, evidence):
         raise IncompleteRead(
             f"Alpaca shows order {stale} as it was before what it has said already: it answers from old data. "

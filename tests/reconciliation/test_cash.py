@@ -175,7 +175,7 @@ def test_each_fill_is_paid_in_cents(db: None):
     assert (paid.net, paid.fills, paid.uneven) == (Decimal("-100.00") + Decimal("5.00"), 2, 2)
 
 
-def test_the_subtotal_is_used_and_thrown_away_when_fills_are_gone(db: None, monkeypatch: pytest.MonkeyPatch):
+def test_the_subtotal_is_used_and_mended_when_added_up_anew(db: None, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("positions.cash.WORTH_SAVING", 2)
     first = make_fill(qty="1", price="10")
     make_fill(qty="1", price="20")
@@ -186,7 +186,20 @@ def test_the_subtotal_is_used_and_thrown_away_when_fills_are_gone(db: None, monk
     assert paid_by_fills(make_account()).net == -35
     assert CashTally.objects.get().fills == 2
     Fill.objects.filter(pk=first.pk).delete()
+    assert paid_by_fills(make_account(), anew=True).net == -25
+    tally = CashTally.objects.get()
+    assert (tally.fills, tally.net) == (2, -25)
     assert paid_by_fills(make_account()).net == -25
+
+
+def test_a_wrong_subtotal_is_neither_shown_as_missing_money_nor_kept(sim_account: Account, sim: SimAccount):
+    opened(sim_account)
+    record_as(sim_account, sim, placed(sim, client_order_id="ts-cash-3"))
+    assert reconcile(sim_account).state == "in_sync"
+    last = Fill.objects.latest("pk").pk
+    CashTally.objects.create(account=sim_account, through_fill=last, fills=1, net=Decimal(-7), uneven=0)
+    assert reconcile(sim_account).state == "in_sync"
+    assert not CashTally.objects.filter(net=Decimal(-7)).exists()
 
 
 def test_the_receipt_names_the_cash_entry(sim_account: Account, sim: SimAccount):
