@@ -12,8 +12,8 @@ from decimal import ROUND_DOWN, Decimal
 from enum import StrEnum
 
 from orders.lifecycle import IN_FLIGHT, SubmissionState, is_terminal
+from positions.risk import tick_of
 
-TICK = Decimal("0.01")
 #: More OCOs than these for one position are merged into fewer.
 MOST_LIVE = 4
 _WHY_ANEW = "it is for another quantity or at other levels"
@@ -93,8 +93,11 @@ def next_step(
     if any(order.submission_state in IN_FLIGHT for order in own):
         return Decision(step=Step.WAIT, reason="its exits are on their way to Alpaca")
     live = [order for order in own if order.is_live]
-    wanted = whole_shares(qty) - _taken(order for order in exits if order not in live)
+    taken, is_known = _taken(order for order in exits if order not in live)
+    wanted = whole_shares(max(abs(qty) - taken, _ZERO))
     missing = wanted - sum((order.leaves or _ZERO for order in live), _ZERO)
+    if not is_known:
+        missing = min(missing, _ZERO)  # nothing is placed beside it, and nothing is taken away for a guess
     if stop_loss is None or target is None:
         step = Step.BLOCKED if missing > 0 else Step.NOTHING
         return Decision(step=step, reason="it has no stop and target to place")
@@ -121,14 +124,18 @@ def _surplus(live: Sequence[Exit], wish: Wish) -> Exit | None:
     return live[-1] if live and is_too_much else None
 
 
-def _taken(exits: Iterable[Exit]) -> Decimal:
-    """Shares that other exits hold at Alpaca. A held leg holds none beside its take-profit."""
-    taken = _ZERO
+def _taken(exits: Iterable[Exit]) -> tuple[Decimal, bool]:
+    """Shares that other exits hold at Alpaca, and whether those are all. A held leg holds none beside its take-profit.
+
+    Of an order in dollars nobody knows how many shares it takes.
+    """
+    taken, is_known = _ZERO, True
     for order in exits:
         is_sent = order.submission_state in {SubmissionState.SUBMITTING, SubmissionState.UNCONFIRMED}
         if (is_sent or order.is_live) and order.status != "held":
-            taken += Decimal("Infinity") if order.leaves is None else order.leaves
-    return taken
+            taken += order.leaves or _ZERO
+            is_known = is_known and order.leaves is not None
+    return taken, is_known
 
 
 def _end_of(own: Exit) -> str:
@@ -143,4 +150,4 @@ def _end_of(own: Exit) -> str:
 
 
 def _are_close(one: Decimal, other: Decimal | None) -> bool:
-    return other is not None and abs(one - other) <= TICK
+    return other is not None and abs(one - other) <= tick_of(one)

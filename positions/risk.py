@@ -46,5 +46,9 @@ def distance(level: Decimal, *, is_long: bool, last_price: Decimal, towards_loss
 
 def on_tick(price: Decimal) -> Decimal:
     """Round half up to what the venue accepts: cents from one dollar on, hundredths of a cent below; never 0."""
-    tick = _CENT if price >= 1 else _SUBCENT
-    return max(price.quantize(tick, rounding=ROUND_HALF_UP), _SUBCENT)
+    return max(price.quantize(tick_of(price), rounding=ROUND_HALF_UP), _SUBCENT)
+
+
+def tick_of(price: Decimal) -> Decimal:
+    """Return the step between two prices that the venue accepts there."""
+    return _CENT if price >= 1 else _SUBCENT

@@ -14,13 +14,12 @@ from typing import Any
 from broker.numbers import exact_or_none
 from broker.times import NEW_YORK
 from orders.lifecycle import is_terminal
+from positions.risk import tick_of
 from ui.formatting import price, qty
 
 STOP_TYPES = frozenset({"stop", "stop_limit", "trailing_stop"})
 #: What will sell when the price comes. A word that we do not know proves nothing, so it guards nothing.
 LIVE = frozenset({"new", "accepted", "partially_filled", "pending_replace"})
-#: Levels are rounded to a tick.
-TICK = Decimal("0.01")
 _ZERO = Decimal(0)
 
 
@@ -191,7 +190,8 @@ def is_off_plan(held: Held, stop: LiveOrder) -> bool:
     if held.stop is None or stop.stop_price is None:
         return True
     better = _beyond(held, held.stop, stop.stop_price)
-    return better < -TICK or (better > TICK and stop.order_type != "trailing_stop")
+    tick = tick_of(held.stop)  # levels are rounded to it
+    return better < -tick or (better > tick and stop.order_type != "trailing_stop")
 
 
 # --- In words -------------------------------------------------------------------------------------------------
@@ -213,9 +213,9 @@ def _notes(
         if order.side == held.exit_side and order.order_type in STOP_TYPES and order not in stops and order.leaves:
             yield f"A stop for {qty(order.leaves)} is {order.status.replace('_', ' ')}, so it guards nothing."
     planned = held.target
-    for target in targets:
-        if planned is not None and target.limit_price is not None and abs(target.limit_price - planned) > TICK:
-            yield f"The target order is at {price(target.limit_price)}, the plan says {price(planned)}."
+    for at in [target.limit_price for target in targets]:
+        if planned is not None and at is not None and abs(at - planned) > tick_of(planned):
+            yield f"The target order is at {price(at)}, the plan says {price(planned)}."
 
 
 def _stop_notes(held: Held, stop: LiveOrder) -> Iterable[str]:

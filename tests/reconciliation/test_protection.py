@@ -364,3 +364,10 @@ def test_columns_are_chosen_and_the_view_is_saved(trader: Client, account: Accou
 def test_nothing_held_is_nothing_to_guard(trader: Client, account: Account) -> None:
     see(account, [])
     assert "Nothing is held, so nothing needs a stop." in page(trader, PATH)
+
+
+def test_below_a_dollar_a_cent_is_no_rounding() -> None:
+    """Of a share at 5 cents a stop that lies a cent away is a fifth of the price away."""
+    held = Held(symbol="QCOM", qty=Decimal(74), last=Decimal("0.05"), stop=Decimal("0.046"), target=Decimal("0.058"))
+    assert protection_of(held, [stop(stop_price=Decimal("0.0461"))]).coverage == Coverage.COVERED
+    assert protection_of(held, [stop(stop_price=Decimal("0.0365"))]).coverage == Coverage.WRONG
