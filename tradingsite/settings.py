@@ -58,6 +58,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "ui.middleware.FragmentMiddleware",
+    "ui.middleware.NullCharacterMiddleware",
 ]
 
 ROOT_URLCONF = "tradingsite.urls"

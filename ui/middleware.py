@@ -1,10 +1,12 @@
-"""Small rules for pages that htmx refreshes in parts."""
+"""Small rules for all pages: what may be asked, and how htmx refreshes them in parts."""
 
 from collections.abc import Callable
+from itertools import chain
 from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
 from django.contrib.messages import get_messages
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
@@ -28,6 +30,25 @@ class FragmentMiddleware:
         # A page and its fragment share an address: without this, Back shows the bare fragment.
         patch_vary_headers(response, ["HX-Request"])
         return response
+
+
+class NullCharacterMiddleware:
+    """Answer 400 to an address or form with a null character: PostgreSQL cannot even compare text with one.
+
+    Files are not looked at: what they hold is judged where they are read.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, *_view: object) -> None:
+        fields = [*request.GET.lists(), *request.POST.lists()]
+        texts = chain([request.path], *([name, *values] for name, values in fields))
+        if any("\0" in text for text in texts):
+            raise BadRequest("A null character belongs in no text.")
 
 
 def _for_htmx(request: HttpRequest, response: HttpResponse) -> HttpResponse:
