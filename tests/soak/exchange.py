@@ -19,6 +19,7 @@ from alpacasim.errors import VenueError
 from alpacasim.orders import Order
 from alpacasim.routes import orders as order_routes
 from alpacasim.simulator import Simulator
+from alpacasim.venue import Event
 from tests.soak.virtual import SECOND, TIME, let_finish, replace, sleep_in_the_story
 
 KEY = "sim"
@@ -37,8 +38,13 @@ class Exchange:
         self.simulator.venue.scheduler.now = lambda: TIME.elapsed
         self.simulator.limits._wall = lambda: TIME.seconds
         TIME.market, TIME.tick = self._run_due, self.simulator.tick
+        self.frames: list[str] = []  # what the stream has to tell
+        replace(self.simulator.hub, "publish", self._hear)
         self.sent_twice: list[str] = []
         self._first_sent: dict[str, float] = {}
+
+    def _hear(self, event: Event) -> None:
+        self.frames = [*self.frames[-199:], json.dumps(event.data)]
 
     def _run_due(self) -> float | None:
         self.simulator.run_due()

@@ -1,7 +1,7 @@
 """What people do with the product, and the worker's turns between. Each person's act may fail, and is then told."""
 
 import json
-from datetime import timedelta
+from datetime import time, timedelta
 from random import Random
 
 from django.utils import timezone
@@ -15,6 +15,7 @@ from positions.parameters import change_parameters
 from reconciliation.applying import apply_approved
 from reconciliation.approving import approve_fixes
 from reconciliation.ignoring import ignore_drift
+from reconciliation.kinds import KINDS
 from reconciliation.models import BackfillPolicy, Drift, Fix, Run
 from reconciliation.running import request_run, run_reconciliation
 from reconciliation.undoing import UNDOABLE, undo_fix
@@ -128,6 +129,18 @@ def a_policy_changes(world: World, random: Random) -> str:
     values = {"mode": mode, "max_dollars": limit, "updated_at": timezone.now(), "updated_by": "admin"}
     change = lambda: BackfillPolicy.objects.update_or_create(account=world.account, kind="", defaults=values)  # noqa: E731
     return f"policy of every kind: {mode} up to {limit} {world.attempt(change)}"
+
+
+@act(3)
+def a_policy_of_one_kind_changes(world: World, random: Random) -> str:
+    kind, mode = random.choice(list(KINDS)).value, random.choice(list(BackfillPolicy.Mode.values))
+    begins, ends = random.choice([(None, None), (time(9, 30), time(16)), (time(22), time(9, 45)), (time(1), time(3))])
+    values = {
+        "mode": mode, "max_dollars": random.choice([None, "200"]), "window_from": begins, "window_until": ends,
+        "not_before_close_minutes": random.choice([0, 10, 400]), "updated_at": timezone.now(), "updated_by": "admin",
+    }  # fmt: skip
+    change = lambda: BackfillPolicy.objects.update_or_create(account=world.account, kind=kind, defaults=values)  # noqa: E731
+    return f"policy of {kind}: {mode} from {begins} until {ends} {world.attempt(change)}"
 
 
 @act(2)

@@ -143,9 +143,10 @@ def _end(waiting: "asyncio.Future[None]") -> None:
 
 def let_finish(loop: asyncio.AbstractEventLoop) -> None:
     """Return when the server has nothing left to do."""
-    for _ in range(8):
-        asyncio.run_coroutine_threadsafe(_nothing(), loop).result(10)
+    asyncio.run_coroutine_threadsafe(_turns(), loop).result(10)
 
 
-async def _nothing() -> None:
-    return None
+async def _turns() -> None:
+    """So many turns of the server's loop; to wait for each of them from outside costs more than the turns."""
+    for _ in range(12):
+        await asyncio.sleep(0)

@@ -30,7 +30,8 @@ from tradingsite.people import ensure_person
 
 SYMBOLS = ("AAPL", "KO", "QCOM")
 #: First mornings, most of them just before a clock change or a holiday.
-MORNINGS = ("2026-03-05T13:50", "2026-10-29T12:50", "2026-03-06T14:20", "2026-11-24T14:00", "2026-06-17T13:20")
+MORNINGS = ("2026-03-05T13:50", "2026-10-29T12:50", "2026-03-06T14:20", "2026-11-24T14:00", "2026-06-17T13:20",
+            "2026-03-07T14:20", "2026-10-31T13:20", "2026-10-30T19:40")  # fmt: skip
 
 
 class Finding(AssertionError):
@@ -40,6 +41,7 @@ class Finding(AssertionError):
 class World:
     def __init__(self, folder: Path, seed: int, exchange: Exchange, process: Process) -> None:
         self.folder, self.seed, self.exchange, self.process = folder, seed, exchange, process
+        self.follower: Any = None  # of the stream, with the number of its process
         self.has_acted = False  # since the evening began, something was sent to repair the day
         self.account = Account.objects.get_or_create(slug="sim", defaults={"name": "Simulator", "environment": "sim"})[
             0
