@@ -19,6 +19,7 @@ from reconciliation.errors import FixRefused
 from reconciliation.ignoring import stop_ignoring
 from reconciliation.kinds import KINDS, Kind
 from reconciliation.models import Drift, Fix, Run
+from reconciliation.rebinding import REBINDABLE, rebind_account
 from reconciliation.running import run_reconciliation
 from reconciliation.undoing import undo_fix
 from tests.reconciliation.steps import books
@@ -53,11 +54,31 @@ def heal(world: World) -> None:
     TIME.skew = 0.0
     for _ in range(12):
         TIME.advance(60)
+    bind_anew(world)
     account = world.read_afresh()
     if account.sending_halted:
         resume_sending(account=account, actor="admin", reason="Over.", now=timezone.now())
-    for drift in Drift.objects.filter(state="ignored").roots():
+    for drift in Drift.objects.filter(account=account, state="ignored").roots():
         stop_ignoring(drift=drift, actor="admin", now=timezone.now())
+
+
+def bind_anew(world: World) -> None:
+    """Alpaca has reset the account: the old books stay as they are until a person archives them, and new ones begin."""
+    account, number = world.read_afresh(), world.exchange.account.account_number
+    if account.broker_account_number == number:
+        return
+    before = books()
+    run = _reconcile(world)
+    expect(run.state == Run.State.INCOMPLETE, f"Another account answers, and the run is {run.state}.")
+    expect(books() == before, "Another account answers, and the books changed.")
+    fixes = Fix.objects.filter(account=account, run=run)
+    expect(not fixes.exists(), f"Another account answers, and a fix is proposed: {fixes}")
+    drift = Drift.objects.open().filter(account=account, kind__in=REBINDABLE).first()
+    if drift is None:
+        raise Finding(f"Another account answers, and nothing leads to new books: {run.incomplete_reason}")
+    world.account = rebind_account(
+        drift=drift, typed_number=number, actor="admin", reason="It was reset.", now=timezone.now()
+    )
 
 
 def drain(world: World, random: Random) -> None:
@@ -68,11 +89,11 @@ def drain(world: World, random: Random) -> None:
         expect(not said, f"With nothing wrong the worker's task fails: {said}")
         TIME.advance(20)
         now = _signature(world)
-        quiet = 0 if _unsettled() or now != was else quiet + 1
+        quiet = 0 if _unsettled(world) or now != was else quiet + 1
         if quiet >= 4:
             return
         was = now
-    expect(not _unsettled(), f"Still not settled long after everything is well: {_unsettled()}")
+    expect(not _unsettled(world), f"Still not settled long after everything is well: {_unsettled(world)}")
 
 
 def _signature(world: World) -> object:
@@ -81,11 +102,12 @@ def _signature(world: World) -> object:
     return counts, [(order.id, order.status, order.filled_qty) for order in world.exchange.orders]
 
 
-def _unsettled() -> list[str]:
-    orders = Order.objects.filter(submission_state__in=IN_FLIGHT).exclude(batch__state="halted")
-    changes = OrderChange.objects.filter(state__in=["recorded", "sending", "unconfirmed"])
-    runs = Run.objects.filter(state__in=["queued", "running"])
-    fixes = Fix.objects.filter(state__in=["approved", "applied"])
+def _unsettled(world: World) -> list[str]:
+    account = world.account  # what was under way in the books of an account that is gone stays so
+    orders = Order.objects.filter(account=account, submission_state__in=IN_FLIGHT).exclude(batch__state="halted")
+    changes = OrderChange.objects.filter(order__account=account, state__in=["recorded", "sending", "unconfirmed"])
+    runs = Run.objects.filter(account=account, state__in=["queued", "running"])
+    fixes = Fix.objects.filter(account=account, state__in=["approved", "applied"])
     return [f"{each._meta.model_name} {each.pk} {each}" for rows in (orders, changes, runs, fixes) for each in rows]
 
 
@@ -99,7 +121,7 @@ def repair(world: World) -> list[Fix]:
     run = _reconcile(world)
     for _ in range(MOST_ROUNDS):
         expect(run.state != Run.State.INCOMPLETE, f"With nothing wrong the read is incomplete: {run.incomplete_reason}")
-        fixes = list(Fix.objects.proposed())
+        fixes = list(Fix.objects.filter(account=world.account).proposed())
         if run.state == Run.State.IN_SYNC or not fixes:
             break
         _approve(fixes)
@@ -115,7 +137,7 @@ def repair(world: World) -> list[Fix]:
             if fix.state == Fix.State.VERIFIED:
                 applied.append(fix)
         run = _reconcile(world)
-    left = list(Drift.objects.open().roots())
+    left = list(Drift.objects.filter(account=world.account).open().roots())
     told = set(Fix.objects.filter(state="failed", acts_at_broker=True).values_list("key", flat=True))
     unexplained = [
         f"{d.kind} {d.symbol}: {d.sentence}" for d in left if d.kind not in WITHOUT_FIX and d.key not in told
@@ -175,7 +197,7 @@ def check(world: World) -> None:
     nothing_is_sent_twice(world)
     fills_are_complete(world)
     rebuilding_changes_nothing(world)
-    if not Drift.objects.open().exists():
+    if not Drift.objects.filter(account=world.account).open().exists():
         positions_are_alpacas(world)
         cash_adds_up(world)
         cash_ledger_adds_up(world)
@@ -195,9 +217,13 @@ def nothing_is_sent_twice(world: World) -> None:
 def fills_are_complete(world: World) -> None:
     """Each execution at Alpaca is in the ledger once; nothing else is."""
     ours: dict[str, Decimal] = defaultdict(Decimal)
-    for fill in Fill.objects.select_related("order"):
+    for fill in Fill.objects.filter(account=world.account).select_related("order"):
         ours[fill.order.broker_order_id] += fill.qty
-    adopted = set(Order.objects.exclude(broker_order_id="").values_list("broker_order_id", flat=True))
+    adopted = set(
+        Order.objects.filter(account=world.account)
+        .exclude(broker_order_id="")
+        .values_list("broker_order_id", flat=True)
+    )
     for order in world.exchange.orders:
         if order.filled_qty or order.id in adopted:
             expect(
@@ -219,16 +245,16 @@ def rebuilding_changes_nothing(world: World) -> None:
 
 
 def positions_are_alpacas(world: World) -> None:
-    ours = {row.symbol: row.qty for row in Position.objects.open().order_by("symbol")}
+    ours = {row.symbol: row.qty for row in Position.objects.filter(account=world.account).open().order_by("symbol")}
     expect(ours == world.exchange.holdings(), f"We hold {ours}, Alpaca says {world.exchange.holdings()}")
 
 
 def cash_adds_up(world: World) -> None:
     """What the account began with, what the ledger's fills paid, and what came and went without a fill."""
-    if Adjustment.objects.exclude(kind="split").exists():
+    if Adjustment.objects.filter(account=world.account).exclude(kind="split").exists():
         return  # a correction stands for a trade whose price nobody knows
     cash = Decimal(100_000)
-    for fill in Fill.objects.all():
+    for fill in Fill.objects.filter(account=world.account):
         cash -= fill.qty * fill.price * (1 if fill.side == "buy" else -1)
     cash += sum((Decimal(row.get("net_amount", "0")) for row in world.exchange.activities(fills=False)), Decimal(0))
     # Of a trade in dollars Alpaca counts the dollars, and tells the shares to nine places.
@@ -253,5 +279,5 @@ def second_look_changes_nothing(world: World) -> None:
     run = _reconcile(world)
     expect(run.state != Run.State.INCOMPLETE, f"The second look is incomplete: {run.incomplete_reason}")
     expect(books() == before, "A run that changes nothing changed the books.")
-    more = list(Fix.objects.proposed())
+    more = list(Fix.objects.filter(account=world.account).proposed())
     expect(not more, f"A second look proposes more: {more}")
