@@ -17,6 +17,11 @@ _REPLACED = (
     "What was replaced cannot be undone. Its opposite, the old terms, is proposed as another fix when a person wants "
     "it."
 )
+_NO_STOP_ALONE = (
+    "A stop without a target waits until no simple order of the other side is open: Alpaca would refuse it."
+)
+    "A stop without a target waits until no simple order of the other side is open: Alpaca would refuse it."
+)
 
 POSITION_ENTRIES = {
     Kind.POSITION_BROKER_ONLY: KindEntry(
@@ -59,7 +64,7 @@ PROTECTION_ENTRIES = {
     Kind.NAKED_POSITION: KindEntry(
         detected="Shares are held, the account's plan wants exits at Alpaca, and no live stop guards any of them.",
         fix="A stop at the planned price is placed, with the target as one OCO where there is one.",
-        no_fix="When the stop would sell at once, or live orders hold the shares already.",
+        no_fix=f"When the stop would sell at once, or live orders hold the shares already. {_NO_STOP_ALONE}",
         at_broker=True,
         verified=_SENT,
         undone=_PLACED,
@@ -67,7 +72,7 @@ PROTECTION_ENTRIES = {
     Kind.STOP_QTY: KindEntry(
         detected="Live stops are for fewer, or one stop is for more, shares than are held.",
         fix="A stop that stands alone gets the quantity that is held; beside others, one is placed for the rest.",
-        no_fix="When the change would leave shares unguarded in between, or is partly filled.",
+        no_fix=f"When the change would leave shares unguarded in between, or is partly filled. {_NO_STOP_ALONE}",
         at_broker=True,
         verified=_SENT,
         undone=f"{_REPLACED} {_PLACED}",
@@ -113,7 +118,7 @@ PROTECTION_ENTRIES = {
     Kind.PARTIAL_BRACKET: KindEntry(
         detected="The entry of a bracket is partly filled, and its exits wait for the rest: what is held has no stop.",
         fix="A stop is placed for what is filled.",
-        no_fix="When the stop would sell at once.",
+        no_fix=f"When the stop would sell at once. {_NO_STOP_ALONE}",
         at_broker=True,
         verified=_SENT,
         undone=_PLACED,

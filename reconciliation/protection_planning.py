@@ -31,6 +31,7 @@ from reconciliation.protection_guard import Guard, exit_facts, guard_of, units
 INSTEAD = ":instead"
 
 _ZERO = Decimal(0)
+_SIMPLE = frozenset({"", "simple"})
 
 
 def plan_naked(
@@ -46,8 +47,11 @@ def plan_naked(
     if stop is None or is_beyond(held, stop) or judged.open_qty > guard.size - _spoken_for(guard, held):
         return None
     target = held.target if root.kind != Kind.PARTIAL_BRACKET and not _is_reached(held) else None
-    whole = judged.open_qty == judged.open_qty.to_integral_value()
-    return _place(root, held, judged, stop, target if whole else None)
+    if judged.open_qty != judged.open_qty.to_integral_value():
+        target = None
+    if target is None and _meets_an_entry(guard, held):
+        return None
+    return _place(root, held, judged, stop, target)
 
 
 def _place(root: Difference, held: Held, judged: Protection, stop: Decimal, target: Decimal | None) -> Proposal:
@@ -67,6 +71,14 @@ def _place(root: Difference, held: Held, judged: Protection, stop: Decimal, targ
         broker={"order": {}},
         after={"order": {"symbol": root.symbol, **wanted, "status": "live"}},
         about=[root],
+    )
+
+
+def _meets_an_entry(guard: Guard, held: Held) -> bool:
+    """Alpaca takes no stop alone beside a simple order of the other side: it could trade with itself."""
+    return any(
+        order.side != held.exit_side and order.order_class in _SIMPLE and order.order_type != "trailing_stop"
+        for order in guard.orders
     )
 
 
@@ -103,7 +115,7 @@ def plan_stop_qty(
 
 def _stands_alone(guard: Guard, stop: LiveOrder) -> bool:
     mine = [unit for unit in units(guard, stop.side) if stop in unit.orders]
-    return len(mine) == 1 and len(mine[0].orders) == 1 and guard.order(stop.order_id).order_class in {"", "simple"}
+    return len(mine) == 1 and len(mine[0].orders) == 1 and guard.order(stop.order_id).order_class in _SIMPLE
 
 
 def _fits(guard: Guard, stop: LiveOrder) -> bool:
@@ -180,7 +192,8 @@ def plan_cancel(
 def plan_double(
     root: Difference, _followers: Sequence[Difference], record: LocalRecord, evidence: BrokerEvidence
 ) -> Proposal | None:
-    """Cancel as many stops as are too many, those off the plan and the newest first; never one that is needed."""
+    """Cancel as many stops as are too many, those off the plan, those that end with the day and the newest first;
+    never one that is needed."""
     guard = guard_of(root.symbol, record, evidence)
     held = guard.held
     if held is None:
@@ -195,11 +208,13 @@ def plan_double(
     return cancel(root, extra) if extra else None
 
 
-def _worth(held: Held, guard: Guard, orders: Iterable[LiveOrder]) -> tuple[bool, float]:
+def _worth(held: Held, guard: Guard, orders: Iterable[LiveOrder]) -> tuple[bool, bool, float]:
     """The least worth keeping comes first."""
     stops = [order for order in orders if order.order_type in STOP_TYPES]
     submitted = guard.order(stops[0].order_id).submitted_at
-    return (not any(is_off_plan(held, stop) for stop in stops), -submitted.timestamp() if submitted else _NEWEST)
+    is_on_plan = not any(is_off_plan(held, stop) for stop in stops)
+    lasts = all(stop.time_in_force == "gtc" for stop in stops)
+    return is_on_plan, lasts, -submitted.timestamp() if submitted else _NEWEST
 
 
 _NEWEST = float("-inf")

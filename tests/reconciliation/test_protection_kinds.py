@@ -137,6 +137,22 @@ def test_fraction_of_a_share_gets_a_stop_for_the_day(account: Account, sim: SimA
     assert live(sim) == [("stop", "2.5", "92")]
 
 
+def test_no_stop_alone_beside_an_order_to_buy_which_alpaca_refuses(account: Account, sim: SimAccount) -> None:
+    """Soak, seed 2012: the same refusal was proposed and approved ten times."""
+    sim.price("QCOM", "100")
+    record_as(account, sim, placed(sim, client_order_id="ts-1", qty="2.5"))
+    raw = placed(sim, client_order_id="ts-2", qty="1", type="limit", limit_price="80", time_in_force="gtc", wait="new")
+    record_as(account, sim, raw)
+    plan(account)
+    reconcile(account)
+    assert kinds(account) == {"naked_position": []}
+    assert not Fix.objects.proposed().exists()
+    sim.api("DELETE", f"/v2/orders/{raw['id']}")
+    sim.wait_for_status("ts-2", "canceled")
+    reconcile(account)
+    assert [fix.action for fix in Fix.objects.proposed() if fix.acts_at_broker] == ["place_protection"]
+
+
 def test_naked_position_follows_from_a_missing_order(account: Account, sim: SimAccount) -> None:
     plan(account)
     sim.price("QCOM", "100")
