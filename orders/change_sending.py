@@ -17,9 +17,10 @@ from django.utils import timezone
 from broker.errors import BrokerError, BrokerNotConfigured, BrokerUnauthorized, NotFound, NotSent, RateLimited
 from broker.gateway import Gateway, open_gateway
 from broker.models import Account
+from broker.numbers import plain
 from broker.types import BrokerOrder, Replacement
 from orders.change_settling import TAKEN, end, settle_due, unsettled
-from orders.changing import SEND_WITHIN, Action, State, due_to_send, in_words, tell
+from orders.changing import FLAT_ONLY, SEND_WITHIN, Action, State, due_to_send, in_words, tell
 from orders.crash_points import reached
 from orders.following import look
 from orders.lifecycle import is_terminal
@@ -91,7 +92,8 @@ def _send_due(gateway: Gateway, account_id: int, clock: Callable[[], datetime]) 
         gateway.await_room()
         reached("before_claim")
         try:
-            reason = _reason_against(change, gateway.get_order(change.broker_order_id))
+            facts = gateway.get_order(change.broker_order_id)
+            reason = _reason_against(change, facts) or _reason_by_position(change, facts, gateway)
         except NotFound as error:
             reason = str(error)
         if reason:
@@ -111,6 +113,29 @@ def _reason_against(change: OrderChange, facts: BrokerOrder) -> str:
         return f"The order is {facts.status} by now, so it cannot be {in_words(change)}."
     if change.action == Action.REPLACE and facts.filled_qty:
         return "The order was partly filled meanwhile: its new quantity must be reckoned anew."
+    return ""
+
+
+def _reason_by_position(change: OrderChange, facts: BrokerOrder, gateway: Gateway) -> str:
+    """Between the approval and now the price may have passed the new stop, and shares may have been sold."""
+    only_if_flat = change.wanted_for.startswith(FLAT_ONLY)
+    wanted = replacement(change)
+    if not only_if_flat and wanted.stop_price is None and wanted.qty is None:
+        return ""
+    try:
+        position = gateway.get_position(change.symbol)
+    except NotFound:
+        return ""
+    is_sell = facts.side == "sell"
+    is_exit = position.qty != 0 and (position.qty > 0) == is_sell
+    if only_if_flat and is_exit:
+        return f"Our books hold no {change.symbol}, but Alpaca holds {plain(position.qty)}: its exits stay."
+    stop, last = wanted.stop_price, position.current_price
+    if stop is not None and last is not None and (last <= stop if is_sell else last >= stop):
+        return f"{change.symbol} is at {plain(last)}, beyond the stop of {plain(stop)}: it would trade at once."
+    if is_exit and wanted.qty is not None and wanted.qty > abs(position.qty):
+        held = plain(abs(position.qty))
+        return f"Alpaca holds {held} {change.symbol} by now, fewer than the {plain(wanted.qty)} of the new order."
     return ""
 
 

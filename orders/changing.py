@@ -25,6 +25,8 @@ State, Action = OrderChange.State, OrderChange.Action
 UNDER_WAY = (State.RECORDED, State.SENDING, State.UNCONFIRMED)
 #: The terms that a replacement may change.
 TERMS = ("qty", "limit_price", "stop_price", "time_in_force")
+#: `wanted_for` of a cancel that is right only while Alpaca holds nothing that the order would sell or buy back.
+FLAT_ONLY = "closed position:"
 #: What was wanted this long ago and could not be sent is not sent any more.
 SEND_WITHIN = timedelta(minutes=15)
 #: What could not be sent, or is not known yet, is tried or asked for again after so long.

@@ -13,12 +13,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db import transaction
-from django.db.models import Max, Q
+from django.db.models import Max, Q, QuerySet
 
 from audit import journal
 from broker.models import Account, ProtectionPlan
 from broker.numbers import plain
-from orders.changing import record_change, symbols_under_way
+from orders.changing import FLAT_ONLY, record_change, symbols_under_way
 from orders.crash_points import reached
 from orders.errors import OrdersError
 from orders.identity import OWN_PREFIX
@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 ACTOR = "system"
 #: Fills come in a row: what is live is renewed, or cleared away, when none has come for so long.
 QUIET = timedelta(seconds=3)
+#: Exits that Alpaca still holds shares for, though our books hold none, are left alone for so long.
+AGAIN_AFTER = timedelta(minutes=15)
 
 _PREFIX = f"{OWN_PREFIX}p-position"
 _OWN = re.compile(rf"{re.escape(_PREFIX)}(\d+)g(\d+)-")
@@ -149,14 +151,16 @@ def _place(account: Account, position: Position, decision: Decision, now: dateti
     _journal(account, "protection.recorded", position.pk, summary, now, order=order.pk, generation=generation)
 
 
-def _cancel(account: Account, order_id: int, position_id: int, why: str, now: datetime) -> None:
+def _cancel(
+    account: Account, order_id: int, position_id: int, why: str, now: datetime, *, wanted_for: str = "position:"
+) -> None:
     order = Order.objects.get(pk=order_id)
     record_change(
         account=account,
         broker_order_id=order.broker_order_id,
         symbol=order.symbol,
         action=OrderChange.Action.CANCEL,
-        wanted_for=f"position:{position_id}",
+        wanted_for=f"{wanted_for}{position_id}",
         actor=ACTOR,
         now=now,
     )
@@ -182,11 +186,8 @@ def _journal(account: Account, action: str, position_id: int, summary: str, now:
 
 
 def orphans(account: Account, now: datetime) -> list[Order]:
-    """Return the plan's own OCOs that are live though nothing is held in their direction any more.
-
-    Whatever the plan is now, and although sending is halted: they could open a position, and cancelling only takes
-    orders away.
-    """
+    """Return the plan's own OCOs that are live though nothing is held in their direction any more: they could open
+    a position. Whatever the plan is now, and although sending is halted, as cancelling only takes orders away."""
     if not account.is_active:
         return []
     live = Order.objects.not_terminal_at_broker().filter(
@@ -199,19 +200,21 @@ def orphans(account: Account, now: datetime) -> list[Order]:
     held = set(Position.objects.open().filter(account=account, symbol__in=symbols).values_list("symbol", "side"))
     left = [order for order in orders if (order.symbol, "long" if order.side == "sell" else "short") not in held]
     moving = _moving(account, {order.symbol for order in left}, now)
-    return [order for order in left if order.symbol not in moving]
+    refused = _changes_by_us(left).filter(state=OrderChange.State.REFUSED, settled_at__gt=now - AGAIN_AFTER)
+    lately = set(refused.values_list("order_id", flat=True))
+    return [order for order in left if order.symbol not in moving and order.pk not in lately]
 
 
 def _clear_away(account: Account, order_id: int, now: datetime) -> bool:
     try:
         with transaction.atomic():
-            if not _take_turn(account, Q()):
-                return False
+            is_free = _take_turn(account, Q())
             order = next((order for order in orphans(account, now) if order.pk == order_id), None)
-            if order is None:
+            if not is_free or order is None:
                 return False
             position_id, _generation = _origin(order.client_order_id)
-            _cancel(account, order_id, position_id, "what it was to sell or buy back is closed", now)
+            why = "what it was to sell or buy back is closed"
+            _cancel(account, order_id, position_id, why, now, wanted_for=FLAT_ONLY)
     except OrdersError as error:
         log.info("order %s cannot be cleared away now: %s", order_id, error)
         return False
@@ -258,17 +261,19 @@ def _exits(account: Account, positions: Iterable[Position]) -> dict[int, list[Ex
     placed = Q(origin=Order.Origin.PROTECTION, client_order_id__startswith=_PREFIX)
     rows = Order.objects.filter(working | placed, account=account, symbol__in={symbol for symbol, _ in by_symbol})
     orders = list(rows.order_by("pk").defer("raw"))
-    cancelled = set(
-        OrderChange.objects.filter(
-            order__in=[order.pk for order in orders], action=OrderChange.Action.CANCEL, requested_by=ACTOR
-        ).values_list("order_id", flat=True)
-    )
+    done = _changes_by_us(orders).exclude(state=OrderChange.State.REFUSED)
+    cancelled = set(done.values_list("order_id", flat=True))
     found: dict[int, list[Exit]] = defaultdict(list)
     for order in orders:
         position_id = by_symbol.get((order.symbol, order.side))
         if position_id is not None:
             found[position_id].append(_exit(order, position_id, was_cancelled_by_us=order.pk in cancelled))
     return found
+
+
+def _changes_by_us(orders: Iterable[Order]) -> QuerySet[OrderChange]:
+    by_us = {"action": OrderChange.Action.CANCEL, "requested_by": ACTOR}
+    return OrderChange.objects.filter(order__in=[order.pk for order in orders], **by_us)
 
 
 def _exit(order: Order, position_id: int, *, was_cancelled_by_us: bool) -> Exit:

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from audit.models import AuditEntry
 from broker.models import ProtectionPlan
+from orders.change_sending import carry_out_changes
 from orders.checking import check_batch
 from orders.following import follow_orders
 from orders.halting import halt_sending, resume_sending
@@ -300,6 +301,21 @@ def test_what_is_closed_by_hand_takes_its_oco_along(sim, oco):
     wanted = OrderChange.objects.get()
     assert (wanted.order, wanted.action) == (plan_orders()[0], "cancel")
     assert AuditEntry.objects.get(action="protection.cancel_recorded").actor == "system"
+
+
+def test_exits_of_shares_that_only_our_books_lost_stay(sim, oco):
+    """A copy was undone, a fill is not booked yet: what guards shares at Alpaca is not cancelled for it, nor asked
+    for at every pass."""
+    pass_by(oco)
+    before = live_exits(sim)
+    Position.objects.update(state="closed", qty=0, closed_at=timezone.now())
+    for _ in range(3):
+        protect_positions(account=oco, now=timezone.now())
+        carry_out_changes(account_id=oco.pk, now=timezone.now())
+    [change] = OrderChange.objects.all()
+    assert (change.state, live_exits(sim)) == ("refused", before)
+    assert "its exits stay" in change.outcome
+    assert sim.requests("DELETE") == []
 
 
 def test_less_than_a_share_is_left_to_a_person(sim, account):
