@@ -20,8 +20,6 @@ _REPLACED = (
 _NO_STOP_ALONE = (
     "A stop without a target waits until no simple order of the other side is open: Alpaca would refuse it."
 )
-    "A stop without a target waits until no simple order of the other side is open: Alpaca would refuse it."
-)
 
 POSITION_ENTRIES = {
     Kind.POSITION_BROKER_ONLY: KindEntry(
