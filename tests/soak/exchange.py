@@ -38,6 +38,7 @@ class Exchange:
         self.simulator.venue.scheduler.now = lambda: TIME.elapsed
         self.simulator.limits._wall = lambda: TIME.seconds
         TIME.market, TIME.tick = self._run_due, self.simulator.tick
+        self.unentered = Decimal(0)  # cash that came without an entry
         self.frames: list[str] = []  # what the stream has to tell
         replace(self.simulator.hub, "publish", self._hear)
         self.sent_twice: list[str] = []

@@ -253,7 +253,7 @@ def cash_adds_up(world: World) -> None:
     """What the account began with, what the ledger's fills paid, and what came and went without a fill."""
     if Adjustment.objects.filter(account=world.account).exclude(kind="split").exists():
         return  # a correction stands for a trade whose price nobody knows
-    cash = Decimal(100_000)
+    cash = Decimal(100_000) + world.exchange.unentered
     for fill in Fill.objects.filter(account=world.account):
         cash -= fill.qty * fill.price * (1 if fill.side == "buy" else -1)
     cash += sum((Decimal(row.get("net_amount", "0")) for row in world.exchange.activities(fills=False)), Decimal(0))

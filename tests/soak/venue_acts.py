@@ -64,6 +64,7 @@ def a_split_pays_its_fraction(world: World, random: Random) -> str:
 @act(1)
 def cash_moves_without_an_entry(world: World, random: Random) -> str:
     amount = random.choice(["-12.34", "40"])
+    world.exchange.unentered += Decimal(amount)
     return f"{amount} of cash without an entry {world.exchange.act('money', key_id='sim', cash=amount)}"
 
 
@@ -71,4 +72,5 @@ def cash_moves_without_an_entry(world: World, random: Random) -> str:
 def the_account_is_reset(world: World, random: Random) -> str:
     if random.random() < 0.6:  # a story should have something to lose
         return "the account is not reset"
+    world.exchange.unentered = Decimal(0)
     return f"Alpaca resets the account {world.exchange.act('reset_account', key_id='sim')}"
