@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from gameday.stage import PERSON, Stage
 from gameday.story import Story
-from orders.models import Order
+from orders.models import Fill, Order
 from positions.models import Position
 from reconciliation.models import Fix
 
@@ -26,6 +26,19 @@ class ReplacedOrderIsFollowed(Story):
         stage.venue.wait_for(third["id"], "filled")
         stage.notes["last"] = third["id"]
         stage.broker("somebody changes it in the app to 60, then to 120, where it fills at 100")
+        self._refuse_one(stage)
+
+    def _refuse_one(self, stage: Stage) -> None:
+        """A replacement that is answered like any other and rejected then; the old order fills instead of it."""
+        old = stage.buy("5", order_type="limit", limit_price="50", time_in_force="gtc")
+        stage.venue.fault("reject_replacement", "PATCH", times=1)
+        new = stage.venue.replace(old.broker_order_id, limit_price="60", qty="8")
+        stage.demand(bool(new.get("id")), f"the change was not even answered: {new}")
+        stage.venue.wait_for(new["id"], "rejected")
+        stage.venue.fill(old.broker_order_id, "5")
+        stage.venue.wait_for(old.broker_order_id, "filled")
+        stage.notes["refused"] = (old, new["id"])
+        stage.broker("says yes to 8 at 60 for another order of 5, then rejects it; the old one fills, 5 of them")
 
     def expect(self, stage: Stage) -> None:
         run = stage.reconcile()
@@ -38,9 +51,21 @@ class ReplacedOrderIsFollowed(Story):
             last, hops = by_id[last.replaced_by], hops + 1
         stage.demand(last.broker_order_id == stage.notes["last"], "the books do not lead to the order that was filled")
         stage.demand(last.status == "filled", f"the last order of the chain is {last.status}")
-        stage.demand(stage.held() == 10, f"the chain of three filled 10, the books hold {stage.held()}")
+        stage.demand(hops == 2, f"{hops} replacements are known instead of 2")
+        self._refusal_is_known(stage)
+        stage.demand(stage.held() == 15, f"10 and 5 were filled, the books hold {stage.held()}")
         stage.figure("replacements followed", hops)
         stage.is_sound()
+
+    def _refusal_is_known(self, stage: Stage) -> None:
+        old, refused = stage.notes["refused"]
+        old.refresh_from_db()
+        filled = sum(Fill.objects.filter(order=old).values_list("qty", flat=True), Decimal(0))
+        told = (old.status, old.filled_qty, filled, old.qty)
+        stage.demand(told == ("filled", 5, 5, 5), f"the order whose change was refused is {told}")
+        new = Order.objects.filter(account=stage.account, broker_order_id=refused).first()
+        stage.demand(new is None or (new.status, new.filled_qty) == ("rejected", 0), f"the refused one is {new}")
+        stage.figure("refused replacement", "rejected, its old order filled 5")
 
 
 class HeldStopIsSeen(Story):

@@ -10,7 +10,9 @@ Survives = Callable[[int], dict[str, str]]
 
 
 def test_story_09_replaced_order_is_followed_to_its_new_id(survives: Survives) -> None:
-    assert "replacements followed" in survives(9)
+    figures = survives(9)
+    assert figures["replacements followed"] == "2"
+    assert "rejected" in figures["refused replacement"]
 
 
 def test_story_10_stop_that_waits_is_seen_though_no_list_shows_it(survives: Survives) -> None:
