@@ -25,6 +25,7 @@ from reconciliation.corporate_operations import symbols_of
 from reconciliation.errors import FixRefused
 from reconciliation.models import Fix, Run
 from reconciliation.operations import Undo, perform
+from reconciliation.policies import PolicyBook, session_end
 from reconciliation.refreshing import refresh_account
 from reconciliation.refreshing_charts import ask_for_charts
 from reconciliation.running import account_lease, keeps_lease, make_run, request_run
@@ -74,17 +75,23 @@ def apply_approved(*, account: Account, actor: str, wait_seconds: float = 120) -
 
 
 def _check_guard(account: Account) -> None:
-    """At the last moment: approvals given at the same time, one by one, or before positions were closed elsewhere.
+    """At the last moment: approvals given at the same time, one by one, or before positions were closed elsewhere;
+    and those that come to be applied at a time which a policy bars.
 
     What a person let through with a reason was counted then, together with everything that was approved before it.
     """
+    now = timezone.now()
     waiting = Fix.objects.filter(account=account, state=Fix.State.APPROVED, override_reason="")
     fixes = list(waiting.select_related("account"))
+    barred = PolicyBook(account).barred(fixes, now=now, closes_at=session_end(account, now))
+    for fix in [fix for fix in fixes if fix.pk in barred]:
+        let_lapse(fixes=[fix], sentence=f"{barred[fix.pk]} The approval lapsed.", now=now)
+        fixes.remove(fix)
     danger = wipe_out(account, fixes)
     if danger is not None:
         sentence = f"{danger.sentence} The approvals lapsed: approve again with a reason."
         logger.warning("%s: %s", account.slug, sentence)
-        let_lapse(fixes=[f for f in fixes if touches_open_position(f)], sentence=sentence, now=timezone.now())
+        let_lapse(fixes=[f for f in fixes if touches_open_position(f)], sentence=sentence, now=now)
 
 
 def _run(account: Account, trigger: str, actor: str) -> Run:
