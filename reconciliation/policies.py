@@ -18,6 +18,8 @@ from reconciliation.wipe_out import approved_together_with, touches_open_positio
 
 #: The name under which a policy approves. No person can have it: usernames hold no colon.
 POLICY_ACTOR = "system:policy"
+#: So long what policies applied counts towards the wipe-out guard.
+TURNS = timedelta(hours=1)
 Mode = BackfillPolicy.Mode
 
 
@@ -107,9 +109,15 @@ def automatic_fixes(
         if covers(policy, kind=kind_of(fix), is_safe_copy=fix.is_safe_copy, dollars=dollars[fix.key]):
             found.append(fix)
     found = _within_limits(account, _without_setbacks(account, found), book, dollars)
-    if wipe_out(account, approved_together_with(account, found)):
+    if wipe_out(account, [*approved_together_with(account, found), *_lately(account, now)]):
         return [fix for fix in found if not touches_open_position(fix)]
     return found
+
+
+def _lately(account: Account, now: datetime) -> list[Fix]:
+    """What policies applied within the last hour: run after run must not do what one run may not."""
+    done = Fix.objects.filter(account=account, approved_by=POLICY_ACTOR, applied_at__gt=now - TURNS)
+    return list(done.exclude(state=Fix.State.UNDONE))
 
 
 def _within_limits(
