@@ -7,7 +7,7 @@ from typing import Any
 
 from alpacasim.orders import Order
 from tests.soak.virtual import TIME
-from tests.soak.world import SYMBOLS, World
+from tests.soak.world import World
 
 Act = Callable[[World, Random], str]
 #: How often each is drawn, by its name.
@@ -34,7 +34,7 @@ def time_passes(world: World, random: Random) -> str:
 
 @act(6)
 def price_moves(world: World, random: Random) -> str:
-    symbol = random.choice(SYMBOLS)
+    symbol = random.choice(world.symbols)
     price = world.exchange.simulator.venue.price(symbol) * Decimal(
         random.choice(["0.8", "0.97", "0.99", "1.02", "1.2"])
     )
@@ -97,14 +97,14 @@ def alpaca_busts(world: World, random: Random) -> str:
 
 @act(1)
 def a_split(world: World, random: Random) -> str:
-    symbol, ratio = random.choice(SYMBOLS), random.choice(["2", "3", "0.5"])
+    symbol, ratio = random.choice(world.symbols), random.choice(["2", "3", "0.5"])
     return f"{symbol} splits {ratio} to 1 {world.exchange.act('split', symbol=symbol, ratio=ratio)}"
 
 
 @act(2)
 def cash_moves(world: World, random: Random) -> str:
     kind, amount = random.choice([("DIV", "4.79"), ("FEE", "-0.35"), ("INT", "1.10"), ("CSD", "500"), ("CSW", "-20")])
-    fields = {"symbol": random.choice(SYMBOLS)} if kind == "DIV" else {}
+    fields = {"symbol": random.choice(world.symbols)} if kind == "DIV" else {}
     said = world.exchange.act("activity", key_id="sim", activity_type=kind, net_amount=amount, **fields)
     return f"{kind} {amount} {said}"
 
@@ -199,7 +199,7 @@ def the_clock_is_wrong(world: World, random: Random) -> str:
 
 def order_terms(world: World, random: Random) -> dict[str, object]:
     """Terms that Alpaca may take, of every type and class."""
-    symbol = random.choice(SYMBOLS)
+    symbol = random.choice(world.symbols)
     price = world.exchange.simulator.venue.price(symbol)
     held = world.exchange.holdings().get(symbol, Decimal(0))
     side = random.choice(["buy", "buy", "sell"]) if held <= 0 else random.choice(["buy", "sell", "sell"])

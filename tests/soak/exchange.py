@@ -39,6 +39,7 @@ class Exchange:
         self.simulator.limits._wall = lambda: TIME.seconds
         TIME.market, TIME.tick = self._run_due, self.simulator.tick
         self.unentered = Decimal(0)  # cash that came without an entry
+        self.new_names: dict[str, str] = {}
         self.frames: list[str] = []  # what the stream has to tell
         replace(self.simulator.hub, "publish", self._hear)
         self.sent_twice: list[str] = []

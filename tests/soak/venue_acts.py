@@ -32,13 +32,13 @@ def alpaca_busts_twice(world: World, random: Random) -> str:
 
 @act(1)
 def alpaca_liquidates(world: World, random: Random) -> str:
-    symbol, qty = random.choice(SYMBOLS), random.choice([None, "1"])
+    symbol, qty = random.choice(world.symbols), random.choice([None, "1"])
     return f"Alpaca closes {qty or 'all'} {symbol} by itself {world.exchange.act('liquidate', key_id='sim', symbol=symbol, qty=qty)}"  # noqa: E501
 
 
 @act(1)
 def shares_are_transferred(world: World, random: Random) -> str:
-    symbol, qty = random.choice(SYMBOLS), random.choice(["3", "10", "-2"])
+    symbol, qty = random.choice(world.symbols), random.choice(["3", "10", "-2"])
     price = random.choice([None, "87.5"])
     said = world.exchange.act("transfer", key_id="sim", symbol=symbol, qty=qty, price=price)
     return f"{qty} {symbol} are transferred, basis {price} {said}"
@@ -46,17 +46,17 @@ def shares_are_transferred(world: World, random: Random) -> str:
 
 @act(1)
 def a_company_takes_a_new_symbol(world: World, random: Random) -> str:
-    held = [symbol for symbol in world.exchange.holdings() if symbol in SYMBOLS]
+    held = [symbol for symbol in SYMBOLS if symbol in world.exchange.holdings()]
     if not held:
         return "nothing to rename"
     old = random.choice(held)
-    new = f"{old[:2]}{random.choice('VWXYZ')}{random.choice('VWXYZ')}"
+    new = world.exchange.new_names[old] = f"{old[:2]}{random.choice('VWXYZ')}{random.choice('VWXYZ')}"
     return f"{old} becomes {new} {world.exchange.act('rename', symbol=old, to=new)}"
 
 
 @act(1)
 def a_split_pays_its_fraction(world: World, random: Random) -> str:
-    symbol, ratio = random.choice(SYMBOLS), random.choice(["0.5", "0.1", "1.5"])
+    symbol, ratio = random.choice(world.symbols), random.choice(["0.5", "0.1", "1.5"])
     said = world.exchange.act("split", symbol=symbol, ratio=ratio, cash_in_lieu=True)
     return f"{symbol} splits {ratio} to 1, fractions in cash {said}"
 

@@ -51,6 +51,11 @@ class World:
     def database(self) -> str:
         return str(self.folder / "story.sqlite3")
 
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """What the companies are called now: nobody trades a name that is gone."""
+        return tuple(self.exchange.new_names.get(symbol, symbol) for symbol in SYMBOLS)
+
     def attempt(self, act: Callable[[], Any]) -> str:
         """Let the process do it; say what came between, or nothing. Unexpected errors are findings."""
         self.process.is_acting = True
