@@ -3,6 +3,7 @@
 import os
 import uuid
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -60,6 +61,7 @@ def sim(simulator: Simulator) -> Iterator[SimAccount]:
 @pytest.fixture
 def sim_account(sim: SimAccount, settings: LazySettings, db: None) -> Account:
     """The default account `sim`, whose keys and address are those of `sim`."""
+    import_module("broker.alpaca_gateway")  # lazy and slow: 20 s on a busy computer, within the first test's deadline
     settings.ALPACA_ENV = "sim"
     settings.ALPACA_BASE_URL, settings.ALPACA_STREAM_URL, settings.ALPACA_DATA_URL = sim.url, "", ""
     settings.ALPACA_API_KEY, settings.ALPACA_SECRET_KEY = sim.key_id, "sim"
