@@ -13,13 +13,11 @@ from django.conf import LazySettings, settings
 
 from broker.budget import forget_budgets
 from broker.models import Account
-from tests.databases import is_postgresql
+from tests.databases import ABOUT_SQLITE, IS_ON_POSTGRESQL
 from tests.simulation import SimAccount, Simulator, running_simulator
 from tradingsite.people import ADMIN, OPS, TRADER, ensure_person
 
 PASSWORD = "correct horse 7"
-IS_ON_POSTGRESQL = is_postgresql(os.environ.get("DATABASE_URL", ""))
-ABOUT_SQLITE = "This is about SQLite, and the rows are in PostgreSQL."
 
 
 @pytest.fixture(scope="session")

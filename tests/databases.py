@@ -38,6 +38,12 @@ def is_postgresql(address: str) -> bool:
     return address.startswith(("postgres://", "postgresql://"))
 
 
+#: Whether this test run has its rows there: `python -m tests.on_postgresql`.
+IS_ON_POSTGRESQL = is_postgresql(os.environ.get("DATABASE_URL", ""))
+#: Why a test is left out there; the run on SQLite has it.
+ABOUT_SQLITE = "This is about SQLite, and the rows are in PostgreSQL."
+
+
 def address_in_use() -> str:
     """The DATABASE_URL of the database that this test's own rows are in."""
     used = connection.settings_dict

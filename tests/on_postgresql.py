@@ -12,7 +12,7 @@ from tests.tradingsite.stores import postgresql
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of `finally`: the server ends with its tests
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # pytest ends its run, and the server ends with it
     # A short name, since PostgreSQL's socket lies in it; closed to others only further down.
     with tempfile.TemporaryDirectory(prefix="postgresql-") as folder:
         try:

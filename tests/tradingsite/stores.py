@@ -28,7 +28,7 @@ def free_port() -> int:
         return int(asked.getsockname()[1])
 
 
-def _postgresql_programs() -> Path:
+def postgresql_programs() -> Path:
     """Debian keeps them off the PATH; elsewhere they are on it."""
     on_path = shutil.which("postgres")
     folders = [
@@ -60,7 +60,7 @@ def _as_another_user(folder: Path) -> dict[str, Any]:
 @contextmanager
 def postgresql(folder: Path) -> Iterator[str]:
     """Yield the DATABASE_URL of an empty database."""
-    programs = _postgresql_programs()
+    programs = postgresql_programs()
     folder.mkdir(parents=True)
     owner, port, data = _as_another_user(folder), free_port(), folder / "data"
     init = [str(programs / "initdb"), "-D", str(data), "-U", "trading", "-A", "trust", "-E", "UTF8", "--no-sync"]

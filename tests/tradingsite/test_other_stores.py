@@ -1,7 +1,10 @@
 """The same demo with its database in PostgreSQL, and with its queue in Redis: found, repaired, executed, in sync."""
 
 import json
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,10 +12,18 @@ from typing import Any
 
 import pytest
 
-from tests.tradingsite.installation import Installation
-from tests.tradingsite.stores import postgresql, redis
+from tests.databases import ABOUT_SQLITE, IS_ON_POSTGRESQL
+from tests.tradingsite.installation import ROOT, Installation
+from tests.tradingsite.stores import postgresql, postgresql_programs, redis
 from tests.tradingsite.waiting import wait_for
 
+#: What rows, locks and races decide; `make test-postgresql` runs everything there.
+ON_POSTGRESQL = (
+    "work",
+    "positions/test_parallel.py",
+    "orders/test_double_delivery.py",
+    "reconciliation/test_run_pages.py",
+)
 ORDERS = "symbol,side,qty\nQCOM,buy,3\nNVDA,buy,2\nACGL,sell,1\n"
 
 
@@ -63,3 +74,15 @@ def _json(installation: Installation, *command: str) -> tuple[int, Any]:
     done = installation.run(*command)
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout)
+
+
+@pytest.mark.postgresql
+@pytest.mark.skipif(IS_ON_POSTGRESQL, reason=ABOUT_SQLITE)
+def test_a_part_of_the_suite_on_postgresql() -> None:
+    postgresql_programs()  # or skip
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("DATA", "PYTEST"))}
+    command = [sys.executable, "-m", "tests.on_postgresql", "-q", "-n", "0", "-p", "no:cacheprovider"]
+    command += [f"tests/{path}" for path in ON_POSTGRESQL]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout
