@@ -27,6 +27,7 @@ from reconciliation.order_repairs import (
     close_change,
     reopen_change,
     void_order,
+    write_as_seen,
 )
 
 #: Every column of an order that a fix may change, and so must be able to be put back. When it was last asked for
@@ -171,10 +172,8 @@ def _restate(order: Order, facts: BrokerOrder, now: datetime, actor: str) -> Non
         return
     text = f"{order.status}, {plain(order.filled_qty)} filled → {facts.status}, {plain(facts.filled_qty)} filled"
     names = ("status", "filled_qty", "filled_avg_price", "filled_at", "canceled_at", "expired_at", "failed_at")
-    for name in names:
-        setattr(order, name, getattr(facts, name))
-    order.broker_updated_at, order.raw, order.is_booked = facts.updated_at, dict(facts.raw), False
-    order.save(update_fields=[*names, "broker_updated_at", "raw", "is_booked"])
+    news: dict[str, Any] = {name: getattr(facts, name) for name in names}
+    write_as_seen(order, news | {"broker_updated_at": facts.updated_at, "raw": dict(facts.raw), "is_booked": False})
     OrderEvent.objects.create(order=order, at=now, kind="restated", text=text[:500], actor=actor)
 
 

@@ -20,11 +20,24 @@ def accept_terms(*, operation: Mapping[str, Any], order: Order, now: datetime, a
     ours = spell_terms(order)
     if any(ours[name] != was[name] for name in terms):
         raise FixRefused(f"The terms of order {order.pk} are not any more those that were shown.")
-    for name, text in terms.items():
-        setattr(order, name, _value(name, text))
-    order.save(update_fields=list(terms))
+    write_as_seen(order, {name: _value(name, text) for name, text in terms.items()})
     said = ", ".join(f"{name} {was[name] or 'none'} → {text or 'none'}" for name, text in terms.items())
     OrderEvent.objects.create(order=order, at=now, kind="terms", text=said[:500], actor=actor)
+
+
+def write_as_seen(order: Order, columns: Mapping[str, Any]) -> None:
+    """Write the columns if nobody has booked anything on the row since it was looked at."""
+    as_seen = Order.objects.filter(
+        pk=order.pk,
+        submission_state=order.submission_state,
+        status=order.status,
+        broker_updated_at=order.broker_updated_at,
+        is_booked=order.is_booked,
+    )
+    if not as_seen.update(**columns):
+        raise FixRefused(f"Order {order.pk} moved meanwhile: nothing was written over what was booked.")
+    for name, value in columns.items():
+        setattr(order, name, value)
 
 
 def _value(name: str, text: str | None) -> Any:
@@ -41,8 +54,8 @@ def void_order(*, operation: Mapping[str, Any], order: Order, now: datetime, act
         raise FixRefused(f"Order {order.pk} is not any more as it was shown.")
     if order.submission_state != SubmissionState.CONFIRMED or order.fills.exists():
         raise FixRefused(f"Order {order.pk} has fills, or was settled meanwhile.")
-    order.submission_state, order.refusal = SubmissionState.REJECTED.value, operation["reason"][:500]
-    order.save(update_fields=["submission_state", "refusal"])
+    ended = {"submission_state": SubmissionState.REJECTED.value, "refusal": operation["reason"][:500]}
+    write_as_seen(order, ended)
     OrderEvent.objects.create(order=order, at=now, kind="void", text=operation["reason"][:500], actor=actor)
 
 
