@@ -98,7 +98,12 @@ def _import_missing_orders(account: Account, gateway: Gateway, fills: Iterable[B
 
 def _finish(account: Account, cursor: ReadingCursor) -> None:
     now = timezone.now()
-    symbols = set(Fill.objects.filter(account=account).values_list("symbol", flat=True).distinct())
+    # An order that only waits has no fill, and is a position that is not open yet.
+    symbols = {
+        symbol
+        for model in (Order, Fill)
+        for symbol in model.objects.filter(account=account).order_by().values_list("symbol", flat=True).distinct()
+    }
     with transaction.atomic():
         rebuild_positions(account=account, symbols=symbols, now=now)
         orders, fills = _counts(account)

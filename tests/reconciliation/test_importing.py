@@ -13,6 +13,7 @@ from broker.models import Account
 from orders.booking import import_fills, import_orders
 from orders.models import Fill, Order
 from positions.models import Position
+from positions.rebuilding import compute_positions, differences
 from reconciliation import importing
 from reconciliation.models import ReadingCursor, Run
 from tests.factories import make_adjustment
@@ -90,6 +91,16 @@ def test_account_in_use_is_imported(sim_account: Account, sim: SimAccount, monke
     ours = {row.symbol: row.qty for row in Position.objects.open()}
     assert ours == {row["symbol"]: Decimal(row["qty"]) for row in sim.api("GET", "/v2/positions")}
     assert {"replaced", "canceled", "filled", "held"} <= set(Order.objects.values_list("status", flat=True))
+
+
+def test_entry_that_waits_is_imported_with_its_position(sim_account: Account, sim: SimAccount) -> None:
+    """Soak, seed 5004: after a reset the orders of the new account had no rows among the positions."""
+    sim.price("KO", "100")
+    placed(sim, symbol="KO", type="limit", limit_price="80", wait="new")
+    assert reconcile(sim_account).state == Run.State.IN_SYNC
+    assert list(Position.objects.values_list("symbol", "state")) == [("KO", Position.State.PENDING)]
+    computed = compute_positions(sim_account, now=timezone.now())
+    assert not differences(Position.objects.filter(account=sim_account), computed)
 
 
 def test_stopped_import_goes_on_where_it_was(
