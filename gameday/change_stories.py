@@ -35,6 +35,8 @@ class ReplacedOrderIsFollowed(Story):
         new = stage.venue.replace(old.broker_order_id, limit_price="60", qty="8")
         stage.demand(bool(new.get("id")), f"the change was not even answered: {new}")
         stage.venue.wait_for(new["id"], "rejected")
+        found = stage.roots(stage.reconcile())
+        stage.demand("refused_change" in found, f"found {found}, and no change that was refused")
         stage.venue.fill(old.broker_order_id, "5")
         stage.venue.wait_for(old.broker_order_id, "filled")
         stage.notes["refused"] = (old, new["id"])
@@ -64,7 +66,8 @@ class ReplacedOrderIsFollowed(Story):
         told = (old.status, old.filled_qty, filled, old.qty)
         stage.demand(told == ("filled", 5, 5, 5), f"the order whose change was refused is {told}")
         new = Order.objects.filter(account=stage.account, broker_order_id=refused).first()
-        stage.demand(new is None or (new.status, new.filled_qty) == ("rejected", 0), f"the refused one is {new}")
+        rejected = new is not None and (new.status, new.filled_qty) == ("rejected", 0)
+        stage.demand(rejected, f"the refused replacement is {new and new.status} in the books")
         stage.figure("refused replacement", "rejected, its old order filled 5")
 
 

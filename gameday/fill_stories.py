@@ -76,13 +76,13 @@ class SilentStreamLosesNothing(Story):
             self._break_the_handler(stage, raised)
 
     def _part(self, stage: Stage, qty: str, words: str) -> None:
-        """One partial fill that the stream does not tell: the sweep finds it."""
+        """One partial fill that the stream does not tell: the sweep finds it, or who notices the silence reads it."""
         order, began = stage.notes["order"], time.monotonic()
         wanted = self._booked(order) + Decimal(qty)
         stage.venue.fill(order.broker_order_id, qty)
         stage.broker(words)
-        until(lambda: self._booked(order) == wanted, f"{wanted:f} booked by the sweep", seconds=PATIENCE)
-        stage.repaired(f"the sweep found it by itself: {wanted:f} booked, after {time.monotonic() - began:.1f} s")
+        until(lambda: self._booked(order) == wanted, f"{wanted:f} booked though it was not told", seconds=PATIENCE)
+        stage.repaired(f"found without a word of the stream: {wanted:f} booked, after {time.monotonic() - began:.1f} s")
 
     def _break_the_handler(self, stage: Stage, raised: list[str]) -> None:
         """The last part reaches a handler that raises, while Alpaca's lists cannot be read either."""
