@@ -22,7 +22,7 @@ ON_POSTGRESQL = (
     "work",
     "positions/test_parallel.py",
     "orders/test_double_delivery.py",
-    "reconciliation/test_run_pages.py",
+    "reconciliation/test_run_pages.py::test_an_incomplete_run_shows_where_it_broke_off",
 )
 ORDERS = "symbol,side,qty\nQCOM,buy,3\nNVDA,buy,2\nACGL,sell,1\n"
 
