@@ -3,6 +3,7 @@
 from decimal import Decimal
 from random import Random
 
+from orders.models import Order
 from tests.soak.acts import act
 from tests.soak.world import SYMBOLS, World
 
@@ -50,6 +51,8 @@ def a_company_takes_a_new_symbol(world: World, random: Random) -> str:
     if not held:
         return "nothing to rename"
     old = random.choice(held)
+    if Order.objects.filter(symbol=old, is_booked=False).exists():
+        return f"{old} keeps its symbol: the simulator would still take our orders under the old one"
     new = world.exchange.new_names[old] = f"{old[:2]}{random.choice('VWXYZ')}{random.choice('VWXYZ')}"
     return f"{old} becomes {new} {world.exchange.act('rename', symbol=old, to=new)}"
 
