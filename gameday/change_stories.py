@@ -35,12 +35,13 @@ class ReplacedOrderIsFollowed(Story):
         new = stage.venue.replace(old.broker_order_id, limit_price="60", qty="8")
         stage.demand(bool(new.get("id")), f"the change was not even answered: {new}")
         stage.venue.wait_for(new["id"], "rejected")
+        stage.broker("says yes to a change of another order, from 5 at 50 to 8 at 60, and rejects it a moment later")
         found = stage.roots(stage.reconcile())
         stage.demand("refused_change" in found, f"found {found}, and no change that was refused")
         stage.venue.fill(old.broker_order_id, "5")
         stage.venue.wait_for(old.broker_order_id, "filled")
         stage.notes["refused"] = (old, new["id"])
-        stage.broker("says yes to 8 at 60 for another order of 5, then rejects it; the old one fills, 5 of them")
+        stage.broker("fills the old order, 5 of them")
 
     def expect(self, stage: Stage) -> None:
         run = stage.reconcile()
