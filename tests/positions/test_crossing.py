@@ -7,6 +7,7 @@ import pytest
 from django.urls import reverse
 
 from audit.models import AuditEntry
+from broker.numbers import plain
 from positions import crossing as crossing_module
 from positions.crossing import acknowledge_crossing
 from positions.models import Crossing, Position
@@ -35,7 +36,7 @@ def see(account, price, minute=1, symbol="QCOM"):
 
 def told():
     return [
-        (row.level, str(row.level_price), str(row.price), row.acknowledged_at is None)
+        (row.level, plain(row.level_price), plain(row.price), row.acknowledged_at is None)
         for row in Crossing.objects.order_by("pk")
     ]
 
