@@ -1,10 +1,10 @@
 """A repair of an order's row writes on what it has looked at, or not at all: the stream books beside it."""
 
 from decimal import Decimal
-from types import SimpleNamespace
 
 import pytest
 
+from broker.mapping import to_order
 from orders.models import Order
 from reconciliation.errors import FixRefused
 from reconciliation.operations import _restate
@@ -44,8 +44,8 @@ def test_terms_that_move_meanwhile_are_not_written_over() -> None:
 
 def test_an_end_that_came_meanwhile_is_not_restated() -> None:
     order = make_order(status="filled", filled_qty=Decimal(10))
-    names = ("filled_avg_price", "filled_at", "canceled_at", "expired_at", "failed_at")
-    facts = SimpleNamespace(status="new", filled_qty=Decimal(0), updated_at=NOW, raw={}, **dict.fromkeys(names))
+    said = {"id": order.broker_order_id, "client_order_id": order.client_order_id, "symbol": order.symbol}
+    facts = to_order({**said, "side": "buy", "status": "new", "filled_qty": "0"})
     moved(order)
     with pytest.raises(FixRefused, match="meanwhile"):
         _restate(order, facts, NOW, "fix:1")
