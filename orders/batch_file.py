@@ -68,8 +68,9 @@ def content_digest(lines: Iterable[Line]) -> str:
 
 
 def _digested(line: Line) -> tuple[str, ...]:
-    """A simple order is digested without the exits that it has not, as before there were any in a file."""
-    return line.terms() if line.order_class else line.terms()[: FIELDS.index("order_class")]
+    """Digest nothing that it has not: neither exits nor the option, as before there were any in a file."""
+    terms = line.terms()[: FIELDS.index("cancel_exits_first" if line.order_class else "order_class")]
+    return (*terms, "cancel_exits_first") if line.cancel_exits_first else terms
 
 
 def as_csv(lines: Iterable[Line]) -> str:

@@ -61,6 +61,7 @@ class Line:
     take_profit_limit_price: Decimal | None = None
     stop_loss_stop_price: Decimal | None = None
     stop_loss_limit_price: Decimal | None = None
+    cancel_exits_first: bool = False
 
     def terms(self) -> tuple[str, ...]:
         """Everything but its place in the file: two lines with equal terms are the same order twice."""
@@ -109,6 +110,7 @@ def read_line(number: int, cells: Mapping[str, str]) -> Line | list[LineError]:
         take_profit_limit_price=profit,
         stop_loss_stop_price=reader.price("stop_loss_stop_price"),
         stop_loss_limit_price=reader.price("stop_loss_limit_price"),
+        cancel_exits_first=reader.yes_no("cancel_exits_first"),
     )
     wrong = {error.field for error in errors}
     errors += [error for error in _contradictions(line, cells) if error.field not in wrong]
@@ -181,6 +183,8 @@ def _contradictions(line: Line, cells: Mapping[str, str]) -> list[LineError]:
     found = [*_size_errors(cells), *_price_errors(line, cells), *_time_errors(line)]
     named = {field for field, _message in found}
     found += [(field, message) for field, message in class_errors(line, cells) if field not in named]
+    if line.cancel_exits_first and (line.order_class or line.qty is None):
+        found.append(("cancel_exits_first", "expected it with a simple order of so many shares, which closes"))
     return [LineError(line.number, field, message) for field, message in found]
 
 

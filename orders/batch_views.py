@@ -93,7 +93,8 @@ def upload(request: HttpRequest) -> HttpResponse:
         return _ask_for_file(request, form)
     account, now = chosen_account(request), timezone.now()
     file = form.cleaned_data["file"]
-    uploaded = BatchUpload(file.name, file.read(), account.slug)
+    first = form.cleaned_data["cancel_exits_first"]
+    uploaded = BatchUpload(file.name, file.read(), account.slug, cancel_exits_first=first)
     return _check(request, account, uploaded, now)
 
 
@@ -116,11 +117,22 @@ def _check(
 ) -> HttpResponse:
     release = ReleaseForm(now=now, initial={"scheduled_for": pages.default_schedule(account, now)})
     try:
-        checked = check_batch(account=account, data=uploaded.data, filename=uploaded.name, now=now)
+        checked = _checked(account, uploaded, now)
     except BrokerError as error:
         return _cannot_check(request, error)
     checked = replace(checked, warnings=(*since, *checked.warnings))
     return _preview(request, uploaded, checked, release)
+
+
+def _checked(account: Account, uploaded: BatchUpload, now: datetime) -> CheckedBatch:
+    return check_batch(
+        account=account,
+        data=uploaded.data,
+        filename=uploaded.name,
+        now=now,
+        agreed=uploaded.exits,
+        cancel_exits_first=uploaded.cancel_exits_first,
+    )
 
 
 def _ask_for_file(request: HttpRequest, form: UploadForm, **more: Any) -> HttpResponse:
@@ -160,9 +172,7 @@ def confirm(request: HttpRequest) -> HttpResponse:
         return redirect("orders:batch-upload")
     release = ReleaseForm(request.POST, now=now)
     try:
-        checked = check_batch(
-            account=account, data=uploaded.data, filename=uploaded.name, now=now, agreed=uploaded.exits
-        )
+        checked = _checked(account, uploaded, now)
     except BrokerError as error:
         return _cannot_check(request, error)
     if not checked.is_usable or not release.is_valid():

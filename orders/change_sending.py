@@ -20,7 +20,7 @@ from broker.models import Account
 from broker.numbers import plain
 from broker.types import BrokerOrder, Replacement
 from orders.change_settling import TAKEN, end, settle_due, unsettled
-from orders.changing import FLAT_ONLY, SEND_WITHIN, Action, State, due_to_send, in_words, tell
+from orders.changing import BEFORE, FLAT_ONLY, SEND_WITHIN, Action, State, due_to_send, in_words, tell
 from orders.crash_points import reached
 from orders.following import look
 from orders.lifecycle import is_terminal
@@ -142,7 +142,7 @@ def _reason_by_position(change: OrderChange, facts: BrokerOrder, gateway: Gatewa
 def _claim(change: OrderChange, now: datetime) -> bool:
     """Take it for this process. Everything that decides stands in the UPDATE itself."""
     allowed = Account.objects.filter(is_active=True)
-    if change.action == Action.REPLACE:
+    if change.action == Action.REPLACE or change.wanted_for.startswith(BEFORE):
         allowed = allowed.filter(sending_halted=False)
     with transaction.atomic():
         mine = OrderChange.objects.filter(pk=change.pk, state=State.RECORDED, account__in=allowed.values("pk"))

@@ -14,6 +14,7 @@ from django.db.models import Q
 
 from broker.decimals import plain
 from broker.models import Account
+from orders.chains import under_way
 from orders.errors import AccountNotUsable, ChangeRefused
 from orders.identity import new_protection_id
 from orders.models import Order, OrderChange, OrderEvent
@@ -27,6 +28,9 @@ UNDER_WAY = (State.RECORDED, State.SENDING, State.UNCONFIRMED)
 TERMS = ("qty", "limit_price", "stop_price", "time_in_force")
 #: `wanted_for` of a cancel that is right only while Alpaca holds nothing that the order would sell or buy back.
 FLAT_ONLY = "closed position:"
+#: `wanted_for` of a cancel after which an order of ours is to be sent.
+BEFORE = "order:"
+PASSES_KILL_SWITCH = Q(action=Action.CANCEL) & ~Q(wanted_for__startswith=BEFORE)
 #: What was wanted this long ago and could not be sent is not sent any more.
 SEND_WITHIN = timedelta(minutes=15)
 #: What could not be sent, or is not known yet, is tried or asked for again after so long.
@@ -95,14 +99,15 @@ def tell(change: OrderChange, text: str, now: datetime, actor: str) -> None:
 
 
 def symbols_under_way(account: Account) -> set[str]:
-    """Symbols in which a cancel or replacement is not settled yet."""
+    """Symbols in which a cancel or replacement is not settled yet, or an order follows upon it."""
     live = OrderChange.objects.filter(account=account, state__in=UNDER_WAY)
-    return set(live.values_list("symbol", flat=True))
+    followed = under_way(account).values_list("order__symbol", flat=True)
+    return {*live.values_list("symbol", flat=True), *followed}
 
 
 def due_to_send(now: datetime) -> Q:
-    """Recorded, and not tried a moment ago. The kill switch holds replacements, which are orders; it lets cancels
-    pass, which only take orders away."""
+    """Recorded, and not tried a moment ago. The kill switch holds replacements, which are orders, and cancels that
+    make room for an order; it lets the others pass, which only take orders away."""
     rested = Q(looked_up_at__isnull=True) | Q(looked_up_at__lte=now - PAUSE) | Q(looked_up_at__gt=now + LONGEST_PAUSE)
-    may_leave = Q(action=Action.CANCEL) | Q(account__sending_halted=False)
+    may_leave = PASSES_KILL_SWITCH | Q(account__sending_halted=False)
     return rested & may_leave & Q(state=State.RECORDED, account__is_active=True)

@@ -15,6 +15,7 @@ from broker.types import BrokerAccount, BrokerAsset
 from orders.batch_file import content_digest, read_batch_file
 from orders.batch_line import Line, LineError
 from orders.bracketing import Bracketed, Exits, bracketed, level_books
+from orders.exits_first import with_exits_first
 from orders.models import Batch
 from orders.pretrade import AccountFacts, Cost, Facts, review
 from orders.reference_price import needs_market_price
@@ -44,11 +45,18 @@ class CheckedBatch:
 
 
 def check_batch(
-    *, account: Account, data: bytes, filename: str, now: datetime, agreed: Mapping[int, Exits] = MappingProxyType({})
+    *,
+    account: Account,
+    data: bytes,
+    filename: str,
+    now: datetime,
+    agreed: Mapping[int, Exits] = MappingProxyType({}),
+    cancel_exits_first: bool = False,
 ) -> CheckedBatch:
     """Check a CSV or JSON file. Nobody is asked about a file that cannot be used anyway.
 
     `agreed` has, by line, the exits of brackets that a person was shown: they stay, though prices have moved since.
+    With `cancel_exits_first` every line that closes a position has that option, as if it stood in the file.
 
     Raises BrokerError when Alpaca could not be asked: then nothing is known, and nothing may be recorded.
     """
@@ -56,7 +64,15 @@ def check_batch(
     file = read_batch_file(data, filename, **limits)
     if file.errors:
         return CheckedBatch(name=filename, source=file.source, lines=file.lines, errors=file.errors)
-    return check_lines(account=account, lines=file.lines, name=filename, source=file.source, now=now, agreed=agreed)
+    return check_lines(
+        account=account,
+        lines=file.lines,
+        name=filename,
+        source=file.source,
+        now=now,
+        agreed=agreed,
+        cancel_exits_first=cancel_exits_first,
+    )
 
 
 def check_lines(
@@ -67,6 +83,7 @@ def check_lines(
     source: str = "code",
     now: datetime,
     agreed: Mapping[int, Exits] = MappingProxyType({}),
+    cancel_exits_first: bool = False,
 ) -> CheckedBatch:
     """Check orders that code has made; what follows is the same as for a file.
 
@@ -74,7 +91,8 @@ def check_lines(
     """
     digest = content_digest(lines)
     duplicate = Batch.objects.repeating(account.pk, digest, now).order_by("-created_at").first()
-    return _judge(account, lines, duplicate, name=name, source=source, digest=digest, agreed=agreed)
+    given = {"name": name, "source": source, "digest": digest}
+    return _judge(account, lines, duplicate, **given, agreed=agreed, cancel_exits_first=cancel_exits_first)
 
 
 def check_line_again(*, account: Account, line: Line) -> CheckedBatch:
@@ -91,9 +109,12 @@ def _judge(
     source: str,
     digest: str,
     agreed: Mapping[int, Exits] | None = None,
+    cancel_exits_first: bool = False,
 ) -> CheckedBatch:
     """Without `agreed` the lines are recorded already, and are sent as they are."""
     facts = _facts(account, lines, duplicate)
+    if cancel_exits_first:
+        lines = with_exits_first(lines, facts.positions)
     planned = Bracketed(tuple(lines))
     if agreed is not None and account.protection_plan == ProtectionPlan.BRACKET:
         planned = _bracketed(account, lines, facts, agreed)

@@ -7,6 +7,7 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from broker.models import Account
+from orders.chain_models import may_leave
 from orders.lifecycle import SubmissionState
 from orders.models import Batch, Order, OrderEvent
 from orders.querysets import due_for_sending, unbatched
@@ -24,6 +25,7 @@ def claim(*, order_id: int, now: datetime) -> Order | None:
     """
     mine = Order.objects.filter(
         due_for_sending(now),
+        may_leave(now),
         Q(batch__in=Batch.objects.sending(now).values("pk")) | unbatched(now),
         pk=order_id,
         submission_state=SubmissionState.RECORDED,

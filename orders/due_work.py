@@ -4,6 +4,7 @@ from datetime import datetime
 
 from broker.models import Account
 from broker.stream_state import is_streamed
+from orders.chain_carrying import has_chains_to_carry
 from orders.change_sending import has_changes_to_carry_out
 from orders.models import Order
 from orders.placing import has_protection_to_send
@@ -20,6 +21,8 @@ def queue_due_work(now: datetime) -> int:
     for account_id in Account.objects.active().values_list("pk", flat=True):
         if has_unsettled(account_id, now):
             tasks.append(("settle", "orders.tasks.settle_task", account_id))
+        if has_chains_to_carry(account_id, now):
+            tasks.append(("chain", "orders.tasks.chain_task", account_id))
         if has_changes_to_carry_out(account_id, now):
             tasks.append(("change", "orders.tasks.change_task", account_id))
         if has_protection_to_send(account_id, now):

@@ -36,21 +36,22 @@ class BatchUpload:
     data: bytes
     account: str
     exits: Mapping[int, Exits] = field(default_factory=dict)
+    cancel_exits_first: bool = False
 
     def signed(self) -> str:
         text = base64.b64encode(self.data).decode()
         exits = [[number, plain(line.stop_loss), plain(line.target)] for number, line in self.exits.items()]
-        return signing.dumps([self.name, text, self.account, exits], salt=SALT, compress=True)
+        return signing.dumps([self.name, text, self.account, exits, self.cancel_exits_first], salt=SALT, compress=True)
 
     @classmethod
     def read(cls, signed: str) -> "BatchUpload | None":
         """None when it is not ours, was changed, or is too old."""
         try:
-            name, text, account, exits = signing.loads(signed, salt=SALT, max_age=PREVIEW_SECONDS)
+            name, text, account, exits, first = signing.loads(signed, salt=SALT, max_age=PREVIEW_SECONDS)
         except (signing.BadSignature, ValueError, TypeError):
             return None
         agreed = {number: Exits(exact(stop), exact(target)) for number, stop, target in exits}
-        return cls(name, base64.b64decode(text), account, agreed)
+        return cls(name, base64.b64decode(text), account, agreed, first)
 
 
 class UploadForm(forms.Form):
@@ -59,6 +60,12 @@ class UploadForm(forms.Form):
         allow_empty_file=True,  # the check says what is expected in it
         help_text="A header row with symbol, side, qty or notional; also order_type, time_in_force, prices and exits.",
         widget=forms.FileInput(attrs={"accept": ".csv,.json,text/csv,application/json"}),
+    )
+
+    cancel_exits_first = forms.BooleanField(
+        label="Cancel the exits of what is closed first",
+        required=False,
+        help_text="Alpaca refuses to close shares that a stop or target holds. Nothing guards them in between.",
     )
 
     def clean_file(self) -> "UploadedFile[Any]":

@@ -16,18 +16,20 @@ def held_by_exits(lines: Iterable[Line], positions: Mapping[str, BrokerPosition]
     closing: dict[str, Decimal] = defaultdict(Decimal)
     for line in lines:
         held = positions.get(line.symbol)
+        if line.cancel_exits_first:
+            continue
         if held is not None and line.qty is not None and (held.qty > 0) == (line.side == "sell"):
             closing[line.symbol] += line.qty
     named = []
     for symbol, qty in sorted(closing.items()):
-        size, free = abs(positions[symbol].qty), _free_qty(positions[symbol])
+        size, free = abs(positions[symbol].qty), free_qty(positions[symbol])
         if free is not None and free < min(qty, size):
             named.append(f"{symbol} ({plain(free)} of {plain(size)} free)")
     if named:
         yield f"{_WARNING}: {', '.join(named)}."
 
 
-def _free_qty(position: BrokerPosition) -> Decimal | None:
+def free_qty(position: BrokerPosition) -> Decimal | None:
     """What no order holds, unsigned; None when Alpaca does not say."""
     free = exact_or_none(position.raw.get("qty_available"))
     return None if free is None else abs(free)

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from broker.types import BrokerAsset, BrokerClock, BrokerPosition
 from orders.batch_line import Line, LineError
+from orders.exits_first import judge_exits_first, unguarded_meanwhile
 from orders.held_shares import held_by_exits
 from orders.order_class import OCO
 from orders.reference_price import ReferencePrice, reference_price
@@ -78,6 +79,8 @@ def review(lines: Sequence[Line], facts: Facts) -> Review:
     _judge_sells(tradable, facts, findings)
     _judge_covers(tradable, facts, findings)
     notional = _judge_dollars(tradable, facts, findings)
+    findings.errors.extend(judge_exits_first(tradable, facts.positions))
+    findings.warnings.extend(unguarded_meanwhile(tradable))
     findings.warnings.extend(held_by_exits(tradable, facts.positions))
     _warn_of_both_sides(tradable, findings)
     _warn_of_market(facts, findings)

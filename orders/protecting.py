@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from broker.decimals import plain
 from broker.models import Account
+from orders.chains import under_way
 from orders.errors import AccountNotUsable, ProtectionRefused
 from orders.identity import new_protection_id
 from orders.lifecycle import IN_FLIGHT
@@ -90,8 +91,10 @@ def _one_at_a_time(account: Account, symbol: str) -> None:
     """Take the account's row until the commit: two that want to protect the same shares must see each other."""
     if not Account.objects.filter(pk=account.pk, is_active=True).update(is_active=True):
         raise AccountNotUsable(f"{account.name} is switched off: nothing is sent for it.")
-    under_way = Order.objects.filter(
+    placed = Order.objects.filter(
         account=account, symbol=symbol, origin=Order.Origin.PROTECTION, submission_state__in=IN_FLIGHT
     )
-    if other := under_way.first():
+    if other := placed.first():
         raise ProtectionRefused(f"Order {other.pk} that protects {symbol} is on its way already.")
+    if chain := under_way(account).filter(order__symbol=symbol).first():
+        raise ProtectionRefused(f"Exits of {symbol} are cancelled at this moment, for order {chain.order_id}.")

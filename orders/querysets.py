@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from django.db import models
 from django.db.models import Q
 
+from orders.chain_models import may_leave
 from orders.lifecycle import IN_FLIGHT, TERMINAL_STATUSES, SubmissionState
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class OrderQuerySet(models.QuerySet["Order"]):
         """Recorded orders of released batches whose waiting time, if any, is over."""
         return self.filter(
             due_for_sending(now),
+            may_leave(now),
             Q(batch__released_at__isnull=True) | Q(batch__released_at__gt=now - SEND_WITHIN),
             submission_state=SubmissionState.RECORDED,
             batch__state="released",
@@ -57,6 +59,7 @@ class OrderQuerySet(models.QuerySet["Order"]):
         """Recorded stops and targets of positions whose waiting time, if any, is over."""
         return self.filter(
             due_for_sending(now),
+            may_leave(now),
             unbatched(now),
             submission_state=SubmissionState.RECORDED,
             account__is_active=True,

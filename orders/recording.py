@@ -9,6 +9,7 @@ from audit import journal
 from broker.decimals import plain
 from broker.models import Account
 from orders.batch_line import Line
+from orders.chains import record_cancel_first
 from orders.checking import CheckedBatch
 from orders.errors import AccountNotUsable, BatchNotUsable, DuplicateBatch
 from orders.identity import new_client_order_id
@@ -43,6 +44,8 @@ def record_batch(
             scheduled_for=scheduled_for,
         )
         orders = Order.objects.bulk_create([_order(batch, line, now) for line in checked.lines])
+        first = {line.number for line in checked.lines if line.cancel_exits_first}
+        record_cancel_first([order for order in orders if order.line_number in first])
         text = f"Recorded as line {{}} of batch {batch.pk}."
         OrderEvent.objects.bulk_create(
             OrderEvent(order=order, at=now, kind="recorded", text=text.format(order.line_number), actor=actor)

@@ -22,6 +22,7 @@ from django.utils import timezone
 
 from broker.errors import BrokerError
 from broker.gateway import Gateway, open_gateway
+from orders.chain_carrying import carry_chains
 from orders.claiming import claim
 from orders.crash_points import reached
 from orders.finishing import finish_batch
@@ -55,6 +56,9 @@ def execute_batch(
         return
     try:
         _send_orders(batch, lease, clock, on_progress)
+        # After the others: they do not wait until its cancels are proven.
+        if carry_chains(account_id=batch.account_id, now=clock(), clock=clock):
+            _send_orders(batch, lease, clock, on_progress)
     finally:
         until_written(partial(leases.give_back, lease))
     if batch.orders.unconfirmed().exists():

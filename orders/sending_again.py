@@ -23,6 +23,7 @@ from broker.errors import NotFound
 from broker.gateway import open_gateway
 from orders.batch_line import Line
 from orders.booking import book_facts
+from orders.chains import is_wanted_for, wait_anew
 from orders.checking import check_line_again
 from orders.errors import WrongState
 from orders.lifecycle import SubmissionState
@@ -82,6 +83,7 @@ def line_of(order: Order) -> Line:
         take_profit_limit_price=order.take_profit_limit_price,
         stop_loss_stop_price=order.stop_loss_stop_price,
         stop_loss_limit_price=order.stop_loss_limit_price,
+        cancel_exits_first=is_wanted_for(order),
     )
 
 
@@ -160,6 +162,7 @@ def send_again(*, order: Order, shown_warnings: tuple[str, ...], actor: str, now
         )
         if not mine.update(submission_state=SubmissionState.RECORDED, refusal="", not_before=None):
             raise WrongState(f"Order {order.pk} is not what it was: somebody else was quicker.")
+        wait_anew(order)
         text = f"Wanted again by {actor}: to be sent under the same id."
         OrderEvent.objects.create(order=order, at=now, kind="recorded", text=text, actor=actor)
         _journal(order, proposal, actor, now)

@@ -2,6 +2,7 @@
 
 from django.utils import timezone
 
+from orders.chain_carrying import carry_chains
 from orders.change_sending import carry_out_changes
 from orders.following import follow_orders
 from orders.placing import send_protection
@@ -33,3 +34,8 @@ def protect_task(account_id: int) -> None:
 def change_task(account_id: int) -> None:
     mark_started(f"change:{account_id}")
     carry_out_changes(account_id=account_id, now=timezone.now())
+
+
+def chain_task(account_id: int) -> None:
+    mark_started(f"chain:{account_id}")
+    carry_chains(account_id=account_id, now=timezone.now())

@@ -35,7 +35,7 @@ def order_list(request: HttpRequest) -> HttpResponseBase:
 
 @require_GET
 def order(request: HttpRequest, order_id: int) -> HttpResponse:
-    order = get_object_or_404(Order.objects.select_related("account", "batch"), pk=order_id)
+    order = get_object_or_404(Order.objects.select_related("account", "batch", "cancel_first"), pk=order_id)
     show_account(request, order.account)
     fills = list(order.fills.in_ledger_order().defer("raw"))
     executions = ((fill.qty, fill.price) for fill in fills)

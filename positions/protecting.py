@@ -18,7 +18,7 @@ from django.db.models import Max, Q, QuerySet
 from audit import journal
 from broker.models import Account, ProtectionPlan
 from broker.numbers import plain
-from orders.changing import FLAT_ONLY, record_change, symbols_under_way
+from orders.changing import BEFORE, FLAT_ONLY, record_change, symbols_under_way
 from orders.crash_points import reached
 from orders.errors import OrdersError
 from orders.identity import OWN_PREFIX
@@ -272,8 +272,9 @@ def _exits(account: Account, positions: Iterable[Position]) -> dict[int, list[Ex
 
 
 def _changes_by_us(orders: Iterable[Order]) -> QuerySet[OrderChange]:
-    by_us = {"action": OrderChange.Action.CANCEL, "requested_by": ACTOR}
-    return OrderChange.objects.filter(order__in=[order.pk for order in orders], **by_us)
+    by_us = Q(requested_by=ACTOR) | Q(wanted_for__startswith=BEFORE)
+    cancels = OrderChange.objects.filter(by_us, action=OrderChange.Action.CANCEL)
+    return cancels.filter(order__in=[order.pk for order in orders])
 
 
 def _exit(order: Order, position_id: int, *, was_cancelled_by_us: bool) -> Exit:

@@ -39,6 +39,9 @@ class Command(BaseCommand):
         parser.add_argument("file", metavar="FILE", type=Path, help="CSV with a header row, or JSON")
         parser.add_argument("--account", metavar="A", help="slug of the account (default: that of ALPACA_ENV)")
         parser.add_argument("--dry-run", action="store_true", help="only check: record and send nothing")
+        parser.add_argument(
+            "--cancel-exits-first", action="store_true", help="cancel what holds the shares that a line closes, first"
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON document to stdout")
         parser.add_argument(
             "--at",
@@ -64,7 +67,8 @@ class Command(BaseCommand):
         scheduled_for = planned_time(options["at"], now=now)
         data = read_file(options["file"])
         account = account_by_slug(options["account"])
-        checked = check_batch(account=account, data=data, filename=options["file"].name, now=now)
+        given = {"data": data, "filename": options["file"].name, "cancel_exits_first": options["cancel_exits_first"]}
+        checked = check_batch(account=account, now=now, **given)
         self._say_findings(checked)
         if options["dry_run"] or not checked.is_usable:
             return self._end_unrecorded(account, checked, options)
