@@ -125,6 +125,7 @@ def repair(world: World) -> list[Fix]:
         if run.state == Run.State.IN_SYNC or not fixes:
             break
         _approve(fixes)
+        TIME.advance(61)  # what is applied when Alpaca takes no more requests waits for the next minute
         mine = apply_approved(account=world.read_afresh(), actor="ops").fixes
         if any(fix.acts_at_broker for fix in mine):
             drain(world, TIME.random)  # the worker sends what was approved, and looks what became of it
