@@ -155,6 +155,7 @@ def replace_order(
     )
     if "time_in_force" in changes:
         new.expires_at = expiry(now, new.time_in_force)
+    _check_fraction(new)
     if new.qty is not None:
         # Each link of the chain counts its own executions, so the new one has only the rest to do.
         new.qty -= old.filled_qty
@@ -199,6 +200,15 @@ def _changes(old: Order, body: dict[str, Any]) -> dict[str, Any]:
     if wanted["qty"] is not None and wanted["qty"] <= old.filled_qty:
         raise unprocessable("qty must be > filled_qty")
     return {name: value for name, value in wanted.items() if value is not None and value != getattr(old, name)}
+
+
+def _check_fraction(new: Order) -> None:
+    if new.qty is None or new.qty == new.qty.to_integral_value() or "/" in new.symbol:
+        return
+    if new.time_in_force != "day":
+        raise unprocessable("fractional orders must be DAY orders")
+    if new.type == "trailing_stop":
+        raise unprocessable("fractional orders must be market, limit, stop or stop limit orders")
 
 
 def _check_cost(venue: Venue, account: Account, old: Order, new: Order) -> None:

@@ -15,6 +15,7 @@ from broker.numbers import exact_or_none
 from broker.times import NEW_YORK
 from orders.lifecycle import is_terminal
 from positions.risk import tick_of
+from reconciliation.protection_fractions import why_unguarded
 from ui.formatting import price, qty
 
 STOP_TYPES = frozenset({"stop", "stop_limit", "trailing_stop"})
@@ -117,7 +118,6 @@ def protection_of(held: Held, orders: Sequence[LiveOrder]) -> Protection:
     targets = tuple(order for order in exits if order.order_type == "limit" and order.leaves)
     size = abs(held.qty)
     covered = min(sum((stop.leaves for stop in stops), _ZERO), size)
-    notes = tuple(_notes(held, mine, stops, targets))
     return Protection(
         coverage=_coverage(held, covered, stops),
         stops=stops,
@@ -126,7 +126,7 @@ def protection_of(held: Held, orders: Sequence[LiveOrder]) -> Protection:
         open_qty=size - covered,
         to_plan_stop=_to_plan_stop(held, size - covered),
         exposed=None if held.last is None else (size - covered) * held.last,
-        notes=notes,
+        notes=(*_notes(held, mine, stops, targets), *why_unguarded(held.symbol, size, covered, held.last)),
     )
 
 

@@ -29,6 +29,7 @@ from reconciliation.protection import (
     is_wrong,
     protection_of,
 )
+from reconciliation.protection_fractions import all_that_lasts_is_covered
 from reconciliation.protection_guard import Guard, Unit, exit_facts, guards, is_exit, say, units
 
 _ZERO = Decimal(0)
@@ -54,7 +55,8 @@ def _compare(guard: Guard, *, has_plan: bool) -> Iterator[Difference]:
     judged = protection_of(guard.held, guard.live)
     if _has_unseen_mates(guard):
         return  # a held stop may lie outside of what was read
-    if judged.coverage in {Coverage.NAKED, Coverage.PARTLY}:
+    is_rest = judged.coverage == Coverage.PARTLY and all_that_lasts_is_covered(guard.size, judged.covered_qty)
+    if judged.coverage in {Coverage.NAKED, Coverage.PARTLY} and not is_rest:
         yield from _unguarded(guard, judged, has_plan=has_plan)
     yield from _too_many(guard, judged)
     for stop in judged.stops:

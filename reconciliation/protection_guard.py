@@ -11,7 +11,7 @@ from broker.types import BrokerOrder
 from orders.lifecycle import is_terminal
 from reconciliation.evidence import BrokerEvidence, LocalPosition, LocalRecord
 from reconciliation.order_comparison import group_of
-from reconciliation.protection import STOP_TYPES, Held, LiveOrder, are_mates, is_live, was_opened_before
+from reconciliation.protection import STOP_TYPES, Held, LiveOrder, are_mates, is_beyond, is_live, was_opened_before
 
 _ZERO = Decimal(0)
 
@@ -133,6 +133,11 @@ def units(guard: Guard, side: str | None) -> list[Unit]:
         else:
             mates.append(order)
     return [Unit(tuple(unit)) for unit in found]
+
+
+def may_be_beyond(held: Held, stop: Decimal) -> bool:
+    """True unless a price proves that a stop placed now would not sell at once."""
+    return held.last is None or is_beyond(held, stop)
 
 
 def is_exit(order: BrokerOrder) -> bool:

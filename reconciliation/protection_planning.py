@@ -10,7 +10,7 @@ from decimal import Decimal
 from broker.numbers import plain
 from broker.types import BrokerOrder
 from orders.lifecycle import is_terminal
-from orders.order_class import OTO
+from orders.order_class import BRACKET, OTO
 from reconciliation.difference import Difference, Facts
 from reconciliation.evidence import BrokerEvidence, LocalRecord
 from reconciliation.kinds import Kind
@@ -19,19 +19,19 @@ from reconciliation.protection import (
     STOP_TYPES,
     Held,
     LiveOrder,
-    Protection,
     ends_too_soon,
-    is_beyond,
     is_off_plan,
     protection_of,
 )
-from reconciliation.protection_guard import Guard, exit_facts, guard_of, units
+from reconciliation.protection_fractions import fitting, is_fractional, whole
+from reconciliation.protection_guard import Guard, exit_facts, guard_of, may_be_beyond, units
 
 #: The end of the key of a second way to repair the same difference.
 INSTEAD = ":instead"
 
 _ZERO = Decimal(0)
 _SIMPLE = frozenset({"", "simple"})
+_WITH_ENTRY = frozenset({BRACKET, OTO})
 
 
 def plan_naked(
@@ -44,20 +44,25 @@ def plan_naked(
         return None
     judged = protection_of(held, guard.live)
     stop = held.stop if held.stop is not None else _stop_of_bracket(guard, root)
-    if stop is None or is_beyond(held, stop) or judged.open_qty > guard.size - _spoken_for(guard, held):
+    if stop is None or may_be_beyond(held, stop) or judged.open_qty > guard.size - _spoken_for(guard, held):
+        return None
+    size = judged.open_qty
+    if root.kind == Kind.STOP_QTY and is_fractional(guard.size):
+        size = whole(size)  # the rest is told of: no stop for it lasts
+    if not size:
         return None
     target = held.target if root.kind != Kind.PARTIAL_BRACKET and not _is_reached(held) else None
-    if judged.open_qty != judged.open_qty.to_integral_value():
+    if is_fractional(size):
         target = None
     if target is None and _meets_an_entry(guard, held):
         return None
-    return _place(root, held, judged, stop, target)
+    return _place(root, held, size, stop, target)
 
 
-def _place(root: Difference, held: Held, judged: Protection, stop: Decimal, target: Decimal | None) -> Proposal:
+def _place(root: Difference, held: Held, size: Decimal, stop: Decimal, target: Decimal | None) -> Proposal:
     wanted = {
         "side": held.exit_side,
-        "qty": plain(judged.open_qty),
+        "qty": plain(size),
         "stop_price": plain(stop),
         "target_price": plain(target),
     }
@@ -65,7 +70,7 @@ def _place(root: Difference, held: Held, judged: Protection, stop: Decimal, targ
     return make_proposal(
         root,
         action="place_protection",
-        title=f"Place {at}, to {held.exit_side} {plain(judged.open_qty)} {root.symbol}",
+        title=f"Place {at}, to {held.exit_side} {plain(size)} {root.symbol}",
         operations=[{"op": "place_protection", "symbol": root.symbol, **wanted}],
         before={"order": {}},
         broker={"order": {}},
@@ -109,7 +114,9 @@ def plan_stop_qty(
         return None
     judged = protection_of(guard.held, guard.live)
     if len(judged.stops) == 1 and _stands_alone(guard, judged.stops[0]) and _fits(guard, judged.stops[0]):
-        return _replace(root, guard, judged.stops[0], {"qty": plain(guard.size) or "0"}, followers)
+        stop = judged.stops[0]
+        fit = fitting(guard.size, order_type=stop.order_type, time_in_force=stop.time_in_force)
+        return _replace(root, guard, stop, fit, followers) if fit else None
     return plan_naked(root, followers, record, evidence) if judged.open_qty else None
 
 
@@ -149,7 +156,7 @@ def _replace(
         return None  # Alpaca replaces no order of an OTO: the same refusal would be proposed in every run
     planned = held.stop if held else None
     if held is not None and planned is not None and is_off_plan(held, stop) and stop.order_type != "trailing_stop":
-        if is_beyond(held, planned):
+        if may_be_beyond(held, planned):
             return None
         wanted = {**wanted, "stop_price": plain(planned) or "", **_limit_beside(order, planned)}
     if not wanted:
@@ -193,7 +200,8 @@ def plan_double(
     root: Difference, _followers: Sequence[Difference], record: LocalRecord, evidence: BrokerEvidence
 ) -> Proposal | None:
     """Cancel as many stops as are too many, those off the plan, those that end with the day and the newest first;
-    never one that is needed."""
+    never one that is needed. One that came with its entry and lasts stays before one that was placed for the time
+    until the entry was through."""
     guard = guard_of(root.symbol, record, evidence)
     held = guard.held
     if held is None:
@@ -208,13 +216,14 @@ def plan_double(
     return cancel(root, extra) if extra else None
 
 
-def _worth(held: Held, guard: Guard, orders: Iterable[LiveOrder]) -> tuple[bool, bool, float]:
+def _worth(held: Held, guard: Guard, orders: Iterable[LiveOrder]) -> tuple[bool, bool, bool, float]:
     """The least worth keeping comes first."""
     stops = [order for order in orders if order.order_type in STOP_TYPES]
     submitted = guard.order(stops[0].order_id).submitted_at
     is_on_plan = not any(is_off_plan(held, stop) for stop in stops)
     lasts = all(stop.time_in_force == "gtc" for stop in stops)
-    return is_on_plan, lasts, -submitted.timestamp() if submitted else _NEWEST
+    came_along = lasts and guard.order(stops[0].order_id).order_class in _WITH_ENTRY
+    return came_along, is_on_plan, lasts, -submitted.timestamp() if submitted else _NEWEST
 
 
 _NEWEST = float("-inf")
