@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from broker.decimals import plain
 from broker.models import Account
+from broker.types import BrokerPosition
 from orders.chains import under_way
 from orders.errors import AccountNotUsable, ProtectionRefused
 from orders.identity import new_protection_id
@@ -70,6 +71,24 @@ def planned_stop(order: Order) -> Decimal | None:
     """The level at which a protective order that we recorded sells (or buys back) at a loss."""
     stop: Decimal | None = order.stop_loss_stop_price if order.order_class == OCO else order.stop_price
     return stop
+
+
+def reason_against(order: Order, position: BrokerPosition | None) -> str:
+    """Return why the order is not sent, as the position is at Alpaca now; empty if it may be."""
+    held = position.qty if position else Decimal(0)
+    size, is_long = abs(held), held > 0
+    if position is None or not held or is_long != (order.side == Side.SELL):
+        return f"Alpaca holds no {order.symbol} that it would protect."
+    if order.qty is None or size < order.qty:
+        return f"Alpaca holds {plain(size)} {order.symbol} by now, fewer than the {plain(order.qty)} it would sell."
+    stop, last = planned_stop(order), position.current_price
+    if stop is not None and last is None:
+        return (
+            f"Alpaca tells no price of {order.symbol}: without one nobody can say that its stop would not sell at once."
+        )
+    if stop is not None and last is not None and (last <= stop if is_long else last >= stop):
+        return f"{order.symbol} is at {plain(last)}, beyond the stop of {plain(stop)}: it would be sold at once."
+    return ""
 
 
 def _check(side: str, qty: Decimal, stop_price: Decimal, target_price: Decimal | None) -> None:
