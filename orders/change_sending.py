@@ -131,6 +131,8 @@ def _reason_by_position(change: OrderChange, facts: BrokerOrder, gateway: Gatewa
     if only_if_flat and is_exit:
         return f"Our books hold no {change.symbol}, but Alpaca holds {plain(position.qty)}: its exits stay."
     stop, last = wanted.stop_price, position.current_price
+    if stop is not None and last is None and is_exit:
+        return f"Alpaca tells no price of {change.symbol}: without one the new stop could trade at once."
     if stop is not None and last is not None and (last <= stop if is_sell else last >= stop):
         return f"{change.symbol} is at {plain(last)}, beyond the stop of {plain(stop)}: it would trade at once."
     if is_exit and wanted.qty is not None and wanted.qty > abs(position.qty):

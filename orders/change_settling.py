@@ -97,11 +97,23 @@ def _verdict(
             return State.REFUSED, f"Alpaca took the replacement and rejected it then; the old order is {old.status}."
         if new is not None and old.status == "replaced" and old.replaced_by == new.broker_order_id:
             return State.DONE, f"It was {in_words(change)}: {new.broker_order_id}."
+        if new is not None and is_terminal(new.status) and old.status != "pending_replace":
+            return _both_over(change, old, new)
         if new is None and is_terminal(old.status):
             return State.REFUSED, f"Before it could be replaced it was {old.status}."
     if change.outcome != TAKEN and new is None and old.status not in {"pending_cancel", "pending_replace"}:
         return _without_a_sign(change, now)
     return None, ""
+
+
+def _both_over(change: OrderChange, old: BrokerOrder, new: BrokerOrder) -> tuple[OrderChange.State, str]:
+    """The replacement has ended without taking the old order's place, as when the old one filled first."""
+    if old.status == "replaced" or new.filled_qty:
+        return (
+            State.DONE,
+            f"It was {in_words(change)}: {new.broker_order_id}, which is {new.status}; the old order is {old.status}.",
+        )
+    return State.REFUSED, f"Alpaca took the replacement and ended it as {new.status}; the old order is {old.status}."
 
 
 def _without_a_sign(change: OrderChange, now: datetime) -> tuple[OrderChange.State | None, str]:

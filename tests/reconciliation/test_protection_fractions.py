@@ -1,11 +1,13 @@
 """Parts of a share: Alpaca takes them in simple day orders only, so no stop that lasts is ever asked for them."""
 
+import json
 from decimal import Decimal
 
 import pytest
 from django.utils import timezone
 
 from broker.models import Account
+from positions.models import Position
 from reconciliation.models import Fix, Run
 from reconciliation.protection import Coverage
 from reconciliation.protection_board import protection_board
@@ -14,6 +16,7 @@ from tests.reconciliation.test_protection_kinds import (  # noqa: F401  # fixtur
     account,
     assert_repaired_at_broker,
     exit_order,
+    held,
     live,
     orphaned,
     plan,
@@ -82,19 +85,33 @@ def test_a_day_stop_takes_the_whole_position(parted: Account, sim: SimAccount) -
 
 
 @pytest.mark.parametrize(
-    ("held", "left", "lasts"), [("4.5", "4", "gtc"), ("0.5", "0.5", "day")], ids=["shares and a part", "a part"]
+    ("size", "left", "lasts"), [("4.5", "4", "gtc"), ("0.5", "0.5", "day")], ids=["shares and a part", "a part"]
 )
 def test_a_stop_for_more_than_is_held_shrinks_to_what_alpaca_takes(
     account: Account,  # noqa: F811
     sim: SimAccount,
-    held: str,
+    size: str,
     left: str,
     lasts: str,
 ) -> None:
-    orphaned(account, sim, position=held, orders=[{"client_order_id": "ts-stop"}])
+    orphaned(account, sim, position=size, orders=[{"client_order_id": "ts-stop"}])
     reconcile(account)
     assert list(kinds(account)) == ["stop_qty"]
     assert_repaired_at_broker(account)
     assert live(sim) == [("stop", left, "92")]
     [order] = sim.api("GET", "/v2/orders")
     assert (Decimal(order["qty"]), order["time_in_force"]) == (Decimal(left), lasts)
+
+
+def test_without_a_price_no_stop_is_proposed_and_the_board_says_why(held: Account, sim: SimAccount) -> None:  # noqa: F811
+    plan(held)
+    rows = [{**row, "current_price": None} for row in sim.api("GET", "/v2/positions")]
+    sim.fault("status", "GET", "/v2/positions", status=200, body=json.dumps(rows), times=None)
+    reconcile(held)
+    assert list(kinds(held)) == ["naked_position"]
+    assert not Fix.objects.filter(acts_at_broker=True).exists()
+    Position.objects.update(last_price=None)
+    assert "Alpaca tells no price of QCOM" in board_notes(held)[1]
+    sim.clear_faults()
+    reconcile(held)
+    assert_repaired_at_broker(held)
