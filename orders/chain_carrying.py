@@ -22,12 +22,14 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from broker.decimals import plain
-from broker.errors import BrokerError, NotFound
+from broker.errors import BrokerError
 from broker.gateway import Gateway, open_gateway
 from broker.models import Account
-from broker.types import BrokerOrder, BrokerPosition
+from broker.types import BrokerOrder
 from orders.chain_models import PATIENCE, CancelFirst
-from orders.chains import State, may_begin, outdated, under_way
+from orders.chain_reading import in_the_way, is_asked, open_exits, position_of, reason_against
+from orders.chain_stops import place_stops_again, stops_to_place_again
+from orders.chains import State, may_begin, outdated
 from orders.change_sending import carry_out_changes
 from orders.change_settling import end
 from orders.changing import BEFORE, UNDER_WAY, Action, record_change
@@ -36,7 +38,7 @@ from orders.errors import ChangeRefused
 from orders.held_shares import free_qty
 from orders.identity import is_ours
 from orders.lifecycle import SubmissionState, is_terminal
-from orders.models import Order, OrderChange, OrderEvent, Side
+from orders.models import Order, OrderChange, OrderEvent
 from orders.patience import until_written
 from work import leases
 
@@ -59,6 +61,7 @@ def has_chains_to_carry(account_id: int, now: datetime) -> bool:
         outdated(account_id, now).exists()
         or _waiting(account_id, now).exists()
         or CancelFirst.objects.filter(order__account_id=account_id, state=State.CANCELLING).exists()
+        or stops_to_place_again(account_id).exists()
     )
 
 
@@ -77,6 +80,7 @@ def carry_chains(
             for chain in _waiting(account_id, clock()).select_related("order__account"):
                 _begin(gateway, chain, clock)
             proven = _prove_all(gateway, account_id, clock, sleep)
+            place_stops_again(gateway, account_id, clock())
         except BrokerError as error:
             log.warning("what is cancelled first for account %s waits: %s", account_id, error)
             proven = False
@@ -97,12 +101,12 @@ def _begin(gateway: Gateway, chain: CancelFirst, clock: Clock) -> None:
     """Read what is there and record the cancels. Raises BrokerError: nothing was learned, nothing was recorded."""
     order = chain.order
     until_written(partial(CancelFirst.objects.filter(pk=chain.pk).update, looked_at=clock()))
-    if _in_the_way(order):
+    if in_the_way(order):
         return
-    exits = [facts for page in gateway.open_orders() for facts in page.orders if _holds_shares(facts, order)]
-    position = _position(gateway, order.symbol)
+    exits = open_exits(gateway, order)
+    position = position_of(gateway, order.symbol)
     reached("chain_read")
-    if reason := _reason_against(order, position):
+    if reason := reason_against(order, position) or _other_than_wanted(chain, exits):
         until_written(partial(_give_up, chain, f"{reason} Its exits were left as they are.", clock()))
         return
     assert position is not None  # noqa: S101  # else there was a reason
@@ -111,19 +115,30 @@ def _begin(gateway: Gateway, chain: CancelFirst, clock: Clock) -> None:
     reached("chain_begun")
 
 
+def _other_than_wanted(chain: CancelFirst, exits: list[BrokerOrder]) -> str:
+    """What a person approved to be cancelled, if it was named, must be all that is there."""
+    wanted = {seen["id"] for seen in chain.cancels}
+    found = {one.broker_order_id for one in exits if is_asked(one)}
+    return (
+        "Other exits are open at Alpaca than those that were to be cancelled."
+        if wanted - found or (wanted and found - wanted)
+        else ""
+    )
+
+
 def _record_cancels(chain: CancelFirst, exits: list[BrokerOrder], held: Decimal, now: datetime) -> None:
     order = chain.order
     with transaction.atomic():
         # Taken until the commit: whoever would place an exit, or turns the kill switch, comes before or after this.
         if not Account.objects.filter(pk=order.account_id, is_active=True, sending_halted=False).update(is_active=True):
             return
-        if _in_the_way(order) or not Order.objects.filter(may_begin(now), pk=order.pk).update(refusal=""):
+        if in_the_way(order) or not Order.objects.filter(may_begin(now), pk=order.pk).update(refusal=""):
             return
-        seen = [{"id": one.broker_order_id, "filled": str(one.filled_qty), "asked": _is_asked(one)} for one in exits]
+        seen = [{"id": one.broker_order_id, "filled": str(one.filled_qty), "asked": is_asked(one)} for one in exits]
         begun = CancelFirst.objects.filter(pk=chain.pk, state=State.WAITING)
         if not begun.update(state=State.CANCELLING, began_at=now, cancels=seen, held=str(held)):
             return
-        asked = [one for one in exits if _is_asked(one)]
+        asked = [one for one in exits if is_asked(one)]
         # What we placed is the whole of a pair, and takes its other half with it.
         for one in sorted(asked, key=lambda one: not is_ours(one.client_order_id)):
             _record_cancel(order, one, now)
@@ -146,44 +161,6 @@ def _record_cancel(order: Order, facts: BrokerOrder, now: datetime) -> None:
         actor=ACTOR,
         now=now,
     )
-
-
-def _holds_shares(facts: BrokerOrder, order: Order) -> bool:
-    return facts.symbol == order.symbol and facts.side == order.side and facts.client_order_id != order.client_order_id
-
-
-def _is_asked(facts: BrokerOrder) -> bool:
-    """A held leg holds no share of its own, and goes with the other half of its pair."""
-    return facts.status != "held" and not is_terminal(facts.status)
-
-
-def _in_the_way(order: Order) -> bool:
-    """Something of ours in the symbol is on its way to Alpaca: what is read there now may not be all."""
-    others = Order.objects.filter(account=order.account, symbol=order.symbol).exclude(pk=order.pk)
-    sent = Q(submission_state__in=(SubmissionState.SUBMITTING, SubmissionState.UNCONFIRMED))
-    placed = Q(submission_state=SubmissionState.RECORDED, origin=Order.Origin.PROTECTION)
-    changing = OrderChange.objects.filter(account=order.account, symbol=order.symbol, state__in=UNDER_WAY)
-    return (
-        others.filter(sent | placed, side=order.side).exists()
-        or changing.filter(action=Action.REPLACE).exists()
-        or under_way(order.account).filter(order__symbol=order.symbol).exclude(order=order).exists()
-    )
-
-
-def _position(gateway: Gateway, symbol: str) -> BrokerPosition | None:
-    try:
-        return gateway.get_position(symbol)
-    except NotFound:
-        return None
-
-
-def _reason_against(order: Order, position: BrokerPosition | None) -> str:
-    held = position.qty if position else Decimal(0)
-    if not held or (held > 0) != (order.side == Side.SELL):
-        return f"Alpaca holds no {order.symbol} that it would close."
-    if order.qty is None or order.qty > abs(held):
-        return f"Alpaca holds {plain(abs(held))} {order.symbol} by now, fewer than it would close."
-    return ""
 
 
 # --- Prove ----------------------------------------------------------------------------------------------------
@@ -220,7 +197,7 @@ def _is_proven(gateway: Gateway, chain: CancelFirst) -> bool:
     """False: not known yet. Raises _Hopeless, or BrokerError when Alpaca could not be asked."""
     if not all(_is_gone(gateway, chain, seen) for seen in chain.cancels):
         return False
-    order, position = chain.order, _position(gateway, chain.order.symbol)
+    order, position = chain.order, position_of(gateway, chain.order.symbol)
     if position is None or position.qty != Decimal(chain.held):
         now_held = plain(position.qty) if position else "none"
         raise _Hopeless(f"Alpaca held {chain.held} {order.symbol} before the cancels and holds {now_held} now.")

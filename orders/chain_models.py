@@ -31,6 +31,9 @@ class CancelFirst(models.Model):
         default=list, help_text="Open exits at the start: id, filled, asked (whether its cancel was wanted)."
     )
     held = models.CharField(max_length=40, blank=True, help_text="Shares at Alpaca at the start, signed.")
+    stop_again = models.CharField(
+        max_length=40, blank=True, help_text="Level of the stop to be placed again if the order is not taken."
+    )
     outcome = models.CharField(max_length=500, blank=True)
 
     def __str__(self) -> str:

@@ -21,6 +21,11 @@ def record_cancel_first(orders: list[Order]) -> None:
     CancelFirst.objects.bulk_create(CancelFirst(order=order) for order in orders)
 
 
+def record_swap(order: Order, *, instead_of: str, stop_again: str) -> None:
+    """Let a pair of exits wait for the cancel of the one stop whose broker_order_id is given."""
+    CancelFirst.objects.create(order=order, cancels=[{"id": instead_of}], stop_again=stop_again)
+
+
 def is_wanted_for(order: Order) -> bool:
     return CancelFirst.objects.filter(order=order).exists()
 

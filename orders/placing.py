@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from decimal import Decimal
 from functools import partial
 
 from django.db import transaction
@@ -16,14 +15,12 @@ from django.utils import timezone
 
 from broker.errors import BrokerError, NotFound
 from broker.gateway import Gateway, open_gateway
-from broker.numbers import plain
-from broker.types import BrokerPosition
 from orders.following import look
 from orders.lifecycle import TRANSITIONAL_STATUSES, SubmissionState
-from orders.models import Order, OrderEvent, Side
+from orders.models import Order, OrderEvent
 from orders.outcomes import Later
 from orders.patience import until_written
-from orders.protecting import planned_stop
+from orders.protecting import reason_against
 from orders.querysets import due_for_sending
 from orders.sending import send_one
 from orders.settling import settle_orders
@@ -102,20 +99,6 @@ def _send(gateway: Gateway, order: Order, clock: Callable[[], datetime]) -> Late
         until_written(partial(_deny, order.pk, reason, clock()))
         return None
     return send_one(gateway, order.pk, clock)
-
-
-def reason_against(order: Order, position: BrokerPosition | None) -> str:
-    """Return why the order is not sent, as the position is at Alpaca now; empty if it may be."""
-    held = position.qty if position else Decimal(0)
-    size, is_long = abs(held), held > 0
-    if position is None or not held or is_long != (order.side == Side.SELL):
-        return f"Alpaca holds no {order.symbol} that it would protect."
-    if order.qty is None or size < order.qty:
-        return f"Alpaca holds {plain(size)} {order.symbol} by now, fewer than the {plain(order.qty)} it would sell."
-    stop, last = planned_stop(order), position.current_price
-    if stop is not None and last is not None and (last <= stop if is_long else last >= stop):
-        return f"{order.symbol} is at {plain(last)}, beyond the stop of {plain(stop)}: it would be sold at once."
-    return ""
 
 
 def _deny_outdated(account_id: int, now: datetime) -> None:

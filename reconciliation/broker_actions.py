@@ -13,6 +13,9 @@ from django.utils import timezone
 
 from broker.models import Account
 from broker.numbers import exact, exact_or_none
+from orders.chain_carrying import carry_chains
+from orders.chain_stops import stops_to_place_again
+from orders.chains import record_swap
 from orders.change_sending import carry_out_changes
 from orders.changing import UNDER_WAY, in_words, record_change
 from orders.lifecycle import IN_FLIGHT, SubmissionState
@@ -69,6 +72,8 @@ def _record(operation: Mapping[str, Any], account: Account, fix: Fix, now: datet
                 actor=fix.approved_by,
                 now=now,
             )
+            if stop := operation.get("instead_of"):
+                record_swap(order, instead_of=stop["broker_order_id"], stop_again=operation["stop_price"])
             return "orders", order.pk
         case unknown:
             raise FixRefused(f"This version does not know how to {unknown!r} at Alpaca.")
@@ -79,8 +84,12 @@ def carry_out(account: Account) -> None:
     if not _acting(account):
         return
     carry_out_changes(account_id=account.pk, now=timezone.now())
+    carry_chains(account_id=account.pk, now=timezone.now())
     send_protection(account_id=account.pk, now=timezone.now())
     note_refusals(account)
+    if stops_to_place_again(account.pk).exists():  # at once: nothing guards the position
+        carry_chains(account_id=account.pk, now=timezone.now())
+        send_protection(account_id=account.pk, now=timezone.now())
 
 
 def note_refusals(account: Account) -> None:

@@ -38,4 +38,10 @@ def _placed(operation: Mapping[str, Any]) -> str:
     target = exact_or_none(operation.get("target_price"))
     pair = f" and a target at {plain(target)}, of which one ends the other" if target is not None else ""
     what = f"{operation['side']} {operation['qty']} {operation['symbol']}"
+    if stop := operation.get("instead_of"):
+        return (
+            f"It asks Alpaca to cancel the order to {stop['name']} and, when that is proven, sends an order to {what}: "
+            f"a stop at {operation['stop_price']}{pair}. For a moment nothing guards the position; if the pair is "
+            "refused, the stop alone is placed again at once."
+        )
     return f"It sends Alpaca an order to {what}: a stop at {operation['stop_price']}{pair}."

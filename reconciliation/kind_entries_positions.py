@@ -93,10 +93,13 @@ PROTECTION_ENTRIES = {
     ),
     Kind.TARGET_MISSING: KindEntry(
         detected="A live stop guards the position, and no live order waits at the target that the plan names.",
-        no_fix="The stop holds the shares: to place a target it would have to be cancelled first, and the shares would "
-        "stand unguarded in between.",
-        verified=GOES_AWAY,
-        undone=NOTHING_DONE,
+        fix="The stop, which holds the shares, is cancelled; when that is proven, an OCO of stop and target is placed. "
+        "For a moment nothing guards the position; if the OCO is refused, the stop is placed again at once.",
+        no_fix="Unless it is one plain stop of ours for all the whole shares that are held, with the price between "
+        "both levels and no order of the other side open.",
+        at_broker=True,
+        verified=_SENT,
+        undone=_PLACED,
     ),
     Kind.ORPHAN_EXIT: KindEntry(
         detected="An exit is live for shares that nobody holds: its fill would open a position.",

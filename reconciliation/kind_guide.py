@@ -13,6 +13,7 @@ from reconciliation.kind_entry import KindEntry
 from reconciliation.kinds import KINDS, Kind, KindFacts
 from reconciliation.planning import ADJUSTS_POSITION, COPIES_ORDER, PLANNERS
 from reconciliation.protection_planning import PROTECTION_PLANNERS
+from reconciliation.target_planning import SWAP_PLANNERS
 
 ENTRIES: Mapping[Kind, KindEntry] = {
     **EVIDENCE_ENTRIES,
@@ -78,7 +79,7 @@ def kinds_with_a_fix() -> frozenset[Kind]:
 
 
 def kinds_repaired_at_broker() -> frozenset[Kind]:
-    return frozenset(PROTECTION_PLANNERS) | _SECOND_CHOICE
+    return frozenset(PROTECTION_PLANNERS) | frozenset(SWAP_PLANNERS) | _SECOND_CHOICE
 
 
 def document() -> str:

@@ -32,6 +32,7 @@ from reconciliation.order_planning import (
 from reconciliation.proposals import Operation, Proposal, fill_text, make_proposal, position_columns
 from reconciliation.protection_explanation import is_protection
 from reconciliation.protection_planning import PROTECTION_PLANNERS, broker_choices
+from reconciliation.target_planning import SWAP_PLANNERS
 from reconciliation.wording import order_facts
 
 #: Kinds whose repair copies the order and its fills as Alpaca gives them.
@@ -88,6 +89,7 @@ PLANNERS: Mapping[Kind, Planner] = {
     Kind.INFERRED_SUPERSEDED: plan_superseded,
     Kind.CLOSED_WITHOUT_EXIT: plan_closed_without_exit,
     **PROTECTION_PLANNERS,
+    **SWAP_PLANNERS,
     Kind.SPLIT: plan_corporate,
     Kind.SYMBOL_CHANGE: plan_corporate,
     Kind.TRANSFER: plan_corporate,

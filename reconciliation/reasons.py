@@ -38,17 +38,17 @@ WITHOUT_FIX: dict[Kind, str] = {
         "shares. Set a stop, or close the position at Alpaca."
     ),
     Kind.TARGET_MISSING: (
-        "Alpaca lets one order hold the shares, and the stop does. To have both, cancel the stop and place stop and "
-        "target as one OCO; for a moment nothing guards the position, so a person decides."
+        "Alpaca lets one order hold the shares, and an exit does. One plain stop of ours for all that is held can be "
+        "replaced by an OCO of both; this is another, or the price is not between both levels now."
     ),
     Kind.WRONG_STOP: "The price has passed the stop: it sells as soon as it can. Look at the order at Alpaca.",
     Kind.STOP_PRICE: (
         "The stop cannot be moved to the plan now: the price is beyond it already, the order is partly filled, it "
-        "trails the price, or it came with its entry as an OTO, whose orders Alpaca does not replace."
+        "trails the price, waits for the market to open, or came with its entry as an OTO: Alpaca replaces neither."
     ),
     Kind.STOP_QTY: (
-        "The stop belongs to a pair, whose quantity Alpaca keeps, or is partly filled. Cancel the pair at Alpaca and "
-        "place a new one."
+        "The stop belongs to a pair, whose quantity Alpaca keeps, or is partly filled: cancel it at Alpaca and place "
+        "a new one. Or it waits for the market to open, and can be replaced then."
     ),
     Kind.BROKEN_OCO: "Both exits were filled: only a trade brings the position back, and that is yours to decide.",
     Kind.LATE_FILL: "Alpaca has not listed every fill of it yet; it is proposed once they add up.",
