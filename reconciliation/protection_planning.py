@@ -31,6 +31,8 @@ INSTEAD = ":instead"
 
 _ZERO = Decimal(0)
 _SIMPLE = frozenset({"", "simple"})
+#: One that waits for the market to open is none of them; it is proposed once it is live.
+_REPLACEABLE = frozenset({"new", "partially_filled", "held"})
 _WITH_ENTRY = frozenset({BRACKET, OTO})
 
 
@@ -152,8 +154,8 @@ def _replace(
 ) -> Proposal | None:
     """One replacement for all that is wrong with the stop: its price goes to the plan, too."""
     held, order = guard.held, guard.order(stop.order_id)
-    if order.order_class == OTO:
-        return None  # Alpaca replaces no order of an OTO: the same refusal would be proposed in every run
+    if order.order_class == OTO or order.status not in _REPLACEABLE:
+        return None  # Alpaca refuses to replace it: the same refusal would be proposed in every run
     planned = held.stop if held else None
     if held is not None and planned is not None and is_off_plan(held, stop) and stop.order_type != "trailing_stop":
         if may_be_beyond(held, planned):
@@ -272,7 +274,7 @@ def _level(order: BrokerOrder) -> str:
 
 
 Planner = Callable[[Difference, Sequence[Difference], LocalRecord, BrokerEvidence], Proposal | None]
-#: By kind; target_missing has none: the shares are held by the stop, and taking it away first leaves them unguarded.
+#: By kind; that of target_missing stands in target_planning.py.
 PROTECTION_PLANNERS: Mapping[Kind, Planner] = {
     Kind.NAKED_POSITION: plan_naked,
     Kind.PARTIAL_BRACKET: plan_naked,

@@ -220,6 +220,14 @@ def test_stop_of_an_oto_is_not_replaced_because_alpaca_does_not(account: Account
     assert not Fix.objects.filter(action="replace_order").exists()
 
 
+def test_stop_that_waits_for_the_market_to_open_is_replaced_when_it_does(held: Account, sim: SimAccount) -> None:
+    sim.act("clock", mode="nyse", now="2026-01-03T12:00:00-05:00")  # a Saturday
+    exit_order(held, sim, wait="accepted", qty="6")
+    reconcile(held)
+    assert "stop_qty" in kinds(held)
+    assert not Fix.objects.filter(action="replace_order").exists()
+
+
 def test_day_stop_under_a_position_held_overnight(held: Account, sim: SimAccount) -> None:
     exit_order(held, sim, time_in_force="day")
     assert reconcile(held).state == Run.State.IN_SYNC

@@ -79,6 +79,7 @@ def bind_anew(world: World) -> None:
     world.account = rebind_account(
         drift=drift, typed_number=number, actor="admin", reason="It was reset.", now=timezone.now()
     )
+    _reconcile(world)  # empty books take over what is there without asking: nothing of that is to be undone
 
 
 def drain(world: World, random: Random) -> None:
@@ -275,10 +276,16 @@ def cash_ledger_adds_up(world: World) -> None:
     expect(abs(off) <= anew.tolerance, f"The cash ledger is {off} off Alpaca's cash, and nothing tells so")
 
 
+def _was_refused(fix: Fix) -> bool:
+    """Alpaca refused just this, as it refuses a stop beside somebody's order to buy: it stays proposed."""
+    refused = Fix.objects.filter(account=fix.account, key=fix.key, fingerprint=fix.fingerprint, state=Fix.State.FAILED)
+    return refused.exclude(outcome="").exists()
+
+
 def second_look_changes_nothing(world: World) -> None:
     before = books()
     run = _reconcile(world)
     expect(run.state != Run.State.INCOMPLETE, f"The second look is incomplete: {run.incomplete_reason}")
     expect(books() == before, "A run that changes nothing changed the books.")
-    more = list(Fix.objects.filter(account=world.account).proposed())
+    more = [fix for fix in Fix.objects.filter(account=world.account).proposed() if not _was_refused(fix)]
     expect(not more, f"A second look proposes more: {more}")
