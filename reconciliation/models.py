@@ -11,6 +11,7 @@ from broker.decimals import ExactDecimalField
 from broker.models import Account
 from reconciliation.kinds import KINDS, Kind, Severity
 from reconciliation.querysets import DriftQuerySet, FixQuerySet, RunQuerySet
+from reconciliation.second_person import UNDONE_BY_ANOTHER, UndoneByTwo
 
 
 class Run(models.Model):
@@ -58,7 +59,7 @@ class Run(models.Model):
         return reverse("reconciliation:run", args=[self.pk])
 
 
-class Fix(models.Model):
+class Fix(UndoneByTwo):
     """A proposed repair, shown before it is done, done as shown, checked after.
 
     `key` names what it repairs, the same in every run; `fingerprint` is the digest of both sides as they were
@@ -124,6 +125,7 @@ class Fix(models.Model):
                 name="fix_needs_another_person",
                 violation_error_message="Whoever requested a fix may not approve it, too.",
             ),
+            UNDONE_BY_ANOTHER,
         )
         verbose_name_plural = "fixes"
         permissions = (

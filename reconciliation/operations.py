@@ -22,9 +22,11 @@ from reconciliation.corporate_operations import book
 from reconciliation.errors import FixRefused
 from reconciliation.followed_levels import Followed, followed_levels
 from reconciliation.order_repairs import (
+    AS_SEEN,
     accept_terms,
     check_change_is_closed,
     close_change,
+    put_back,
     reopen_change,
     void_order,
     write_as_seen,
@@ -245,7 +247,8 @@ def reverse(plan: Mapping[str, Any], *, account: Account) -> None:
         Fill.objects.create(**{name: _load(Fill, name, value) for name, value in columns.items()})
     for item in plan["restored"]:
         values = {name: _load(Order, name, item["before"].get(name)) for name in ORDER_COLUMNS}
-        Order.objects.filter(pk=item["order"]).update(**values)
+        was = {name: _load(Order, name, item["after"].get(name)) for name in AS_SEEN}
+        put_back(item["order"], was=was, columns=values)
         OrderEvent.objects.filter(order_id=item["order"]).exclude(pk__in=item["events_before"]).delete()
     for was in plan.get("changes", ()):
         reopen_change(was)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from django.db.models import F
+
 from broker.models import Account
 from broker.numbers import exact_or_none
 from orders.lifecycle import SubmissionState
@@ -11,6 +13,8 @@ from orders.models import Order, OrderChange, OrderEvent
 from reconciliation.errors import FixRefused
 from reconciliation.terms import spell_terms
 
+#: What every booking moves, and what a database can compare.
+AS_SEEN = ("submission_state", "status", "broker_updated_at", "is_booked")
 _NUMBERS = frozenset({"qty", "notional", "limit_price", "stop_price", "trail_price", "trail_percent"})
 
 
@@ -38,6 +42,18 @@ def write_as_seen(order: Order, columns: Mapping[str, Any]) -> None:
         raise FixRefused(f"Order {order.pk} moved meanwhile: nothing was written over what was booked.")
     for name, value in columns.items():
         setattr(order, name, value)
+
+
+def hold_orders(plan: Mapping[str, Any]) -> None:
+    """Take the rows that an undoing looks at until the commit: whoever books on them comes before or after it."""
+    pks = [*plan["created"]["orders"], *(item["order"] for item in plan["restored"])]
+    Order.objects.filter(pk__in=pks).update(followed_at=F("followed_at"))
+
+
+def put_back(pk: int, *, was: Mapping[str, Any], columns: Mapping[str, Any]) -> None:
+    """Write the columns if the row still is as the fix left it."""
+    if not Order.objects.filter(pk=pk, **{name: was[name] for name in AS_SEEN}).update(**columns):
+        raise FixRefused(f"Order {pk} moved meanwhile: nothing was put back over what was booked.")
 
 
 def _value(name: str, text: str | None) -> Any:

@@ -171,9 +171,12 @@ def undo(request: HttpRequest, fix_id: int) -> HttpResponse:
     if not form.is_valid():
         return render(request, "reconciliation/fix.html", {**fix_context_for(request, fix), "form": form})
     try:
-        undo_fix(fix=fix, actor=actor, now=now, reason=form.cleaned_data["reason"])
+        fix = undo_fix(fix=fix, actor=actor, now=now, reason=form.cleaned_data["reason"])
     except FixRefused as error:
         messages.error(request, f"Nothing was undone. {error}")
+        return redirect_to(request, fix)
+    if fix.undoing_awaits_second_person:
+        messages.success(request, f"Requested: another person must confirm the undoing of {fix.title}.")
         return redirect_to(request, fix)
     # What it had repaired is out of step again: let a run say so.
     run = request_run(account=fix.account, trigger=Run.Trigger.DEMAND, requested_by=actor, now=now)

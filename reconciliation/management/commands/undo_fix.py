@@ -27,5 +27,6 @@ class Command(BaseCommand):
             fix = Fix.objects.select_related("account").filter(pk=options["id"]).first()
             if fix is None:
                 raise FixRefused(f"There is no fix {options['id']}.")
-            undo_fix(fix=fix, actor=actor, now=timezone.now(), reason=options["reason"])
-        self.stdout.write(f"fix {fix.pk}  undone: {fix.title}")
+            fix = undo_fix(fix=fix, actor=actor, now=timezone.now(), reason=options["reason"])
+        said = "undoing requested, another person must confirm" if fix.undoing_awaits_second_person else "undone"
+        self.stdout.write(f"fix {fix.pk}  {said}: {fix.title}")
