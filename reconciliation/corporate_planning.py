@@ -9,10 +9,11 @@ from reconciliation.difference import Difference
 from reconciliation.evidence import BrokerEvidence, LocalRecord
 from reconciliation.kinds import Kind
 from reconciliation.proposals import Operation, Proposal, make_proposal, position_columns
+from reconciliation.split_terms import copies_of_terms, orders_in_words
 
 
 def plan_corporate(
-    root: Difference, _followers: Sequence[Difference], record: LocalRecord, evidence: BrokerEvidence
+    root: Difference, followers: Sequence[Difference], record: LocalRecord, evidence: BrokerEvidence
 ) -> Proposal | None:
     """Propose the entries only where they lead to Alpaca's position exactly. They need a person."""
     if not root.entries or not root.explains:
@@ -20,6 +21,7 @@ def plan_corporate(
     operations = [_book(root, root.symbol, entry, evidence) for entry in root.entries]
     operations += [_book(root, symbol, entry, evidence) for symbol, entry in root.entries_elsewhere]
     operations += copies_of(root.activities, record)
+    operations += copies_of_terms(followers)
     before, after, broker = position_columns(root.symbol, [], record, evidence, extra=root.entries)
     said, theirs, becomes = {"position": before}, {"position": broker}, {"position": after}
     for symbol, entry in root.entries_elsewhere:
@@ -27,6 +29,9 @@ def plan_corporate(
         said["new position"] = {"symbol": symbol, **before}
         theirs["new position"] = {"symbol": symbol, **broker}
         becomes["new position"] = {"symbol": symbol, **after}
+    if any(follower.kind == Kind.TERMS_DIFFER for follower in followers):
+        said["orders"], theirs["orders"] = orders_in_words(followers)
+        becomes["orders"] = theirs["orders"]
     return make_proposal(
         root,
         action=_ACTIONS[root.kind],
@@ -35,7 +40,7 @@ def plan_corporate(
         before=said,
         broker=theirs,
         after=becomes,
-        about=[root],
+        about=[root, *(f for f in followers if f.kind == Kind.TERMS_DIFFER)],
     )
 
 

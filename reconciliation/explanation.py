@@ -16,6 +16,7 @@ from reconciliation.evidence import BrokerEvidence, LocalRecord
 from reconciliation.kinds import Kind
 from reconciliation.ledger_entries import entry_of
 from reconciliation.protection_explanation import protection_causes
+from reconciliation.split_terms import terms_after_splits
 
 #: About one order, from the deepest cause to the mere symptom.
 ORDER_KINDS = (
@@ -66,6 +67,7 @@ def explain(differences: list[Difference], record: LocalRecord, evidence: Broker
     causes |= told_causes(differences)
     causes |= protection_causes(differences, causes, record, evidence)
     causes |= rescaled_causes(differences)
+    causes |= terms_after_splits(differences, evidence)
     return [Explained(difference=d, cause_key=causes.get(d.key)) for d in differences]
 
 

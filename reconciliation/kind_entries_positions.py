@@ -143,7 +143,8 @@ MONEY_ENTRIES = {
         detected="Alpaca's entry tells of a split that the ledger lacks; or, without one, quantity and average price "
         "have moved in plain inverse ratio and no fill tells why.",
         fix="One line in the ledger changes quantity, average price, stop and target together; the cost basis stays, "
-        "and the fills before it stay as they were. Cash in lieu of fractions is booked with it.",
+        "and the fills before it stay as they were. Cash in lieu of fractions is booked with it, and so are the terms "
+        "of working orders that Alpaca changed by the ratio.",
         no_fix=_EXACT_ONLY,
     ),
     Kind.SYMBOL_CHANGE: KindEntry(
