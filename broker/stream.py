@@ -26,6 +26,7 @@ from broker import mapping
 from broker.accounts import credentials, stream_url
 from broker.errors import BrokerError, BrokerNotConfigured, BrokerUnauthorized, BrokerUnavailable, UnreadableAnswer
 from broker.models import Account
+from broker.stream_patience import Patience
 from broker.stream_watch import Silent, Watch
 from broker.types import BrokerOrder
 
@@ -104,6 +105,7 @@ class TradeUpdates(threading.Thread):
         #: Does the server answer a second `listen`? Not known before it did, or did not on two connections.
         self._answers: bool | None = None
         self._unanswered = 0
+        self._patience = Patience()
 
     def stop(self) -> None:
         self._stopping.set()
@@ -154,7 +156,7 @@ class TradeUpdates(threading.Thread):
         self._was_authorized = True
         self.heard_at = timezone.now()
         self._hear(Opened(self.heard_at))
-        watch = Watch(socket)
+        watch = Watch(socket, self._patience)
         while not self._stopping.is_set():
             try:
                 frame = socket.recv(timeout=_STEP)
@@ -175,9 +177,11 @@ class TradeUpdates(threading.Thread):
         status = _await(socket, "authorization").get("status")
         if status != "authorized":
             raise BrokerUnauthorized(f"Alpaca does not accept the keys for its stream of trade updates ({status}).")
+        asked = time.monotonic()
         _send(socket, _LISTEN)
         if TRADE_UPDATES not in (_await(socket, "listening").get("streams") or []):
             raise BrokerUnavailable("Alpaca's stream did not confirm that it will tell of trade updates.")
+        self._patience.took(time.monotonic() - asked)
 
     def _take(self, frame: str | bytes, watch: Watch) -> None:
         now = timezone.now()
@@ -205,6 +209,7 @@ class TradeUpdates(threading.Thread):
             _send(socket, _LISTEN)
         elif watch.waited_too_long():
             self._unanswered += 1
+            self._patience.was_in_vain()
             if self._answers is None and self._unanswered > 1:
                 self._answers = False
                 log.warning("this server does not answer a second listen: its silence is not questioned any more")

@@ -5,6 +5,8 @@ import time
 
 from websockets.sync.client import ClientConnection
 
+from broker.stream_patience import Patience
+
 PING_EVERY, PONG_WITHIN = 5.0, 10.0
 ASK_AFTER, ANSWER_WITHIN = 8.0, 5.0
 
@@ -16,10 +18,11 @@ class Silent(Exception):
 class Watch:
     """How long one connection has been silent, in monotonic seconds."""
 
-    def __init__(self, socket: ClientConnection) -> None:
-        self._socket = socket
+    def __init__(self, socket: ClientConnection, patience: Patience) -> None:
+        self._socket, self._patience = socket, patience
         self._frame_at = time.monotonic()
         self._asked_at: float | None = None
+        self._question_at: float | None = None  # the same, and kept though another frame came first
         self._pinged_at = 0.0
         self._pong: threading.Event | None = None
 
@@ -28,7 +31,9 @@ class Watch:
         self._asked_at = None
 
     def heard_answer(self) -> None:
-        self._asked_at = None
+        if self._question_at is not None:
+            self._patience.answered(time.monotonic() - self._question_at)
+        self._asked_at = self._question_at = None
 
     def heard_pong(self) -> bool:
         """Ping when it is time to; True if a pong came since the last look."""
@@ -55,7 +60,8 @@ class Watch:
         return time.monotonic() - self._frame_at
 
     def asked(self) -> None:
-        self._asked_at = time.monotonic()
+        self._asked_at = self._question_at = time.monotonic()
 
     def waited_too_long(self) -> bool:
-        return self._asked_at is not None and time.monotonic() - self._asked_at > ANSWER_WITHIN
+        within = self._patience.within(ANSWER_WITHIN)
+        return self._asked_at is not None and time.monotonic() - self._asked_at > within
