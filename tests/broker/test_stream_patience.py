@@ -7,7 +7,7 @@ import pytest
 from broker import stream_patience
 from broker.stream import Opened
 from broker.stream_patience import Patience
-from tests.broker.test_stream import Server, heard, impatient, server  # noqa: F401  # fixtures
+from tests.broker.test_stream import Server, heard, impatient  # noqa: F401  # fixtures
 from tests.simulation import wait_for
 
 
@@ -36,7 +36,7 @@ class Slow(Server):
 
 
 @pytest.fixture
-def server():  # noqa: F811
+def server():
     made = Slow()
     yield made
     made.server.shutdown()
