@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Literal
 
 from broker.numbers import plain
 from broker.types import BrokerPosition
@@ -13,6 +14,9 @@ from reconciliation.guesses import guesses_to_take_back, superseding_fills
 from reconciliation.kinds import Kind
 from reconciliation.position_comparison import averages_agree
 from reconciliation.proposals import Operation, Proposal, make_proposal, position_columns
+from reconciliation.without_trade import TRANSFERS, unbooked
+
+GuessKind = Literal["correction", "transfer"]
 
 ZERO = Decimal(0)
 
@@ -25,7 +29,7 @@ def adjust_position(root: Difference, record: LocalRecord, evidence: BrokerEvide
     is_average = root.kind == Kind.POSITION_AVG_PRICE
     if held.qty == _qty(position) and not (is_average and _average_differs(held, position)):
         return rebuild(root, record, evidence)
-    entries = _adjusting_entries(root, held, evidence)
+    entries = _adjusting_entries(root, held, evidence, kind=_kind(root.symbol, record, evidence))
     before, after, broker = position_columns(root.symbol, [], record, evidence, extra=entries)
     title = f"Take over Alpaca's average price of {root.symbol}" if is_average else _title(root.symbol, entries)
     return make_proposal(
@@ -67,7 +71,17 @@ def _average_differs(held: NetPosition, position: BrokerPosition | None) -> bool
 # --- Entries that close the gap ---------------------------------------------------------------------------------
 
 
-def _adjusting_entries(root: Difference, held: NetPosition, evidence: BrokerEvidence) -> tuple[LedgerEntry, ...]:
+def _kind(symbol: str, record: LocalRecord, evidence: BrokerEvidence) -> GuessKind:
+    """A correction stands for trades, which were paid for. Where Alpaca tells of shares that came or went without
+    one, the gap is most likely theirs, and money moved for none of it."""
+    told = unbooked(symbol, record, evidence)
+    moves_shares = any(row.qty and row.activity_type in {"SPLIT", *TRANSFERS} for row in told)
+    return "transfer" if moves_shares else "correction"
+
+
+def _adjusting_entries(
+    root: Difference, held: NetPosition, evidence: BrokerEvidence, *, kind: GuessKind
+) -> tuple[LedgerEntry, ...]:
     """What is added comes at Alpaca's average; what is gone leaves at its own average.
 
     Leaving at the average books no profit or loss: the true exit price is not known, and a guess would be one.
@@ -86,7 +100,7 @@ def _adjusting_entries(root: Difference, held: NetPosition, evidence: BrokerEvid
     # Dated after everything that the ledger holds; references of one moment sort as they are booked.
     entries = [
         LedgerEntry(
-            at=evidence.read_started_at, order_key=f"{name}:{number}", qty=qty, price=price, kind="correction",
+            at=evidence.read_started_at, order_key=f"{name}:{number}", qty=qty, price=price, kind=kind,
             is_estimated=True,
         )
         for number, (qty, price) in enumerate(parts)
@@ -151,9 +165,10 @@ def stands_on(held: NetPosition) -> dict[str, str | None]:
 
 
 def _title(symbol: str, entries: Sequence[LedgerEntry]) -> str:
-    booked = [entry for entry in entries if entry.kind == "correction"]
+    booked = [entry for entry in entries if entry.kind != "average"]
     parts = [f"{'+' if entry.qty > 0 else ''}{plain(entry.qty)} {symbol} at {plain(entry.price)}" for entry in booked]
-    return f"Book {' and '.join(parts)} as a correction"
+    what = "a correction" if booked[0].kind == "correction" else "shares without a trade, a guess"
+    return f"Book {' and '.join(parts)} as {what}"
 
 
 # --- Guesses whose truth has come --------------------------------------------------------------------------------

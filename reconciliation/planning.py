@@ -105,7 +105,7 @@ def plan(explained: list[Explained], record: LocalRecord, evidence: BrokerEviden
     for item in explained:
         if item.cause_key is not None:
             followers[item.cause_key].append(item.difference)
-    blocked = {d.symbol for d in roots if d.kind not in ADJUSTS_POSITION | LEAVES_POSITION and not is_protection(d)}
+    blocked = {d.symbol for d in roots if _may_explain_position(d)}
     guesses = _superseded(roots, followers, record, evidence)
     proposals = []
     for root in roots:
@@ -123,6 +123,14 @@ def plan(explained: list[Explained], record: LocalRecord, evidence: BrokerEviden
             proposals.append(rebuild(root, record, evidence))
     proposals += [*broker_choices(roots, evidence), *plan_opposites(record, evidence)]
     return with_effects(proposals, explained, record, evidence)
+
+
+def _may_explain_position(root: Difference) -> bool:
+    """A gap is not guessed at while another repair may close it. An entry that does not lead to Alpaca's position is
+    no such repair: what it lacks is nowhere to be found, and without a guess the two would differ for ever."""
+    if root.kind in {Kind.SPLIT, Kind.TRANSFER} and not root.explains:
+        return False
+    return root.kind not in ADJUSTS_POSITION | LEAVES_POSITION and not is_protection(root)
 
 
 def _can_be_copied(root: Difference, about: list[Difference]) -> bool:

@@ -4,7 +4,7 @@ from reconciliation.kinds import Kind
 
 WITHOUT_LAST_SHARE = (
     "Alpaca's entries do not lead to its position to the last share. Repair what else differs in this symbol first; "
-    "then it is proposed."
+    "then it is proposed, or else the correction of the position that stands in for it."
 )
 #: For kinds of which some, or all, have no repair that our books or a cancel could be.
 WITHOUT_FIX: dict[Kind, str] = {

@@ -182,6 +182,24 @@ def test_shares_that_leave_without_a_trade_realise_nothing(sim_account: Account,
     assert (position(symbol).qty, position(symbol).realized_pl, position(symbol).avg_entry_price) == (6, 0, 100)
 
 
+def test_what_its_entries_do_not_explain_to_the_last_share_is_taken_over_as_a_guess(
+    sim_account: Account, sim: SimAccount, symbol: str
+):
+    open_books(sim_account)
+    reconcile(sim_account)
+    before = books()
+    sim.act("transfer", key_id=sim.key_id, symbol=symbol, qty="3", price="87.5")
+    sim.act("split", symbol=symbol, ratio="3")
+    assert reconcile(sim_account).state == "drift"
+    assert set(kinds(sim_account)) == {"transfer", "position_broker_only"}
+    (fix,) = Fix.objects.filter(account=sim_account).proposed()
+    assert (fix.action, fix.is_safe_copy) == ("adjust_position", False)
+    apply_and_verify(sim_account)
+    assert position(symbol).qty == 9
+    undo_last(sim_account)
+    assert books() == before
+
+
 def test_none_of_it_moves_cash_that_the_books_do_not_know(sim_account: Account, sim: SimAccount, symbol: str):
     hold(sim_account, sim, symbol)
     assert reconcile(sim_account).state == "in_sync"

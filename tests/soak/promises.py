@@ -173,7 +173,8 @@ def undo_and_redo(world: World, applied: list[Fix], before: dict[str, Any]) -> N
     """Undo everything in reverse: the books are as they were; repair again: they are as they were repaired."""
     for fix in reversed(applied):
         try:
-            undo_fix(fix=fix, actor="ops", now=timezone.now())
+            if undo_fix(fix=fix, actor="ops", now=timezone.now()).state != Fix.State.UNDONE:
+                undo_fix(fix=fix, actor="ops2", now=timezone.now())  # a policy asks for two people
         except FixRefused as error:
             raise Finding(f"Fix {fix.pk} {fix.title} cannot be undone: {error}") from error
     after = books()
