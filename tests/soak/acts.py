@@ -87,7 +87,7 @@ def alpaca_ends_an_order(world: World, random: Random) -> str:
 
 @act(1)
 def alpaca_busts(world: World, random: Random) -> str:
-    fills = world.exchange.activities(fills=True)
+    fills = world.exchange.executions()
     if not fills:
         return "nothing to bust"
     body, remove = random.choice(fills), random.random() < 0.5

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -69,6 +70,21 @@ class Exchange:
     def activities(self, *, fills: bool) -> list[dict[str, Any]]:
         rows = self.simulator.venue.account(KEY).activities.select()
         return [row.body for row in rows if (row.body["activity_type"] == "FILL") == fills]
+
+    def executions(self) -> list[dict[str, Any]]:
+        """Those that were not taken back: Alpaca takes nothing back twice."""
+        rows = self.activities(fills=True)
+        gone = Counter(
+            (r["order_id"], r["price"], r["qty"].removeprefix("-")) for r in rows if r["qty"].startswith("-")
+        )
+        standing = []
+        for row in rows:
+            name = (row["order_id"], row["price"], row["qty"])
+            if gone[name]:
+                gone[name] -= 1
+            elif not row["qty"].startswith("-"):
+                standing.append(row)
+        return standing
 
     def act(self, name: str, **document: Any) -> str:
         """Do it, or say why the venue refuses."""

@@ -10,7 +10,7 @@ from tests.soak.world import SYMBOLS, World
 
 @act(1)
 def alpaca_corrects_a_price(world: World, random: Random) -> str:
-    fills = world.exchange.activities(fills=True)
+    fills = world.exchange.executions()
     if not fills:
         return "nothing to correct"
     body = random.choice(fills)
