@@ -39,8 +39,9 @@ def wait_anew(order: Order) -> None:
 
 def under_way(account: Account) -> "QuerySet[CancelFirst]":
     """Between the first cancel and the claim of the order: nothing else may be placed or judged in its symbol."""
-    unsent = Q(state=State.PROVEN, order__submission_state=SubmissionState.RECORDED)
-    return CancelFirst.objects.filter(Q(state=State.CANCELLING) | unsent, order__account=account)
+    # Not by a join alone: SQLite would walk all orders of the account.
+    unsent = Order.objects.filter(account=account, submission_state=SubmissionState.RECORDED).order_by()
+    return CancelFirst.objects.filter(state__in=[State.CANCELLING, State.PROVEN], order__in=unsent.values("pk"))
 
 
 def may_begin(now: datetime) -> Q:
