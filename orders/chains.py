@@ -3,6 +3,7 @@
 Recorded here inside the caller's transaction, together with the order.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db.models import Q, QuerySet
@@ -21,9 +22,9 @@ def record_cancel_first(orders: list[Order]) -> None:
     CancelFirst.objects.bulk_create(CancelFirst(order=order) for order in orders)
 
 
-def record_swap(order: Order, *, instead_of: str, stop_again: str) -> None:
-    """Let a pair of exits wait for the cancel of the one stop whose broker_order_id is given."""
-    CancelFirst.objects.create(order=order, cancels=[{"id": instead_of}], stop_again=stop_again)
+def record_swap(order: Order, *, instead_of: Sequence[str], stop_again: str) -> None:
+    """Let a pair of exits wait for the cancels of the exits whose broker_order_ids are given: all that hold shares."""
+    CancelFirst.objects.create(order=order, cancels=[{"id": one} for one in instead_of], stop_again=stop_again)
 
 
 def is_wanted_for(order: Order) -> bool:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 
 from broker.numbers import exact_or_none, plain
 from broker.types import BrokerPosition
@@ -30,6 +30,15 @@ def held_by_exits(lines: Iterable[Line], positions: Mapping[str, BrokerPosition]
 
 
 def free_qty(position: BrokerPosition) -> Decimal | None:
-    """What no order holds, unsigned; None when Alpaca does not say."""
+    """What no order holds, unsigned; None when Alpaca does not say. Orders may hold more than there is."""
     free = exact_or_none(position.raw.get("qty_available"))
-    return None if free is None else abs(free)
+    if free is None:
+        return None
+    return max(free, Decimal(0)) if position.qty > 0 else abs(free)
+
+
+def surely_free_qty(position: BrokerPosition) -> Decimal:
+    """Whole shares that no order holds; none where Alpaca does not say so beyond doubt, with the position's sign."""
+    free = exact_or_none(position.raw.get("qty_available")) or Decimal(0)
+    signed = free if position.qty > 0 else -free
+    return max(signed, Decimal(0)).to_integral_value(rounding=ROUND_FLOOR)

@@ -24,6 +24,7 @@ from orders.placing import send_protection
 from orders.protecting import record_protection
 from reconciliation.errors import FixRefused
 from reconciliation.models import Fix
+from reconciliation.proposals import replaced_by
 
 log = logging.getLogger(__name__)
 
@@ -72,8 +73,9 @@ def _record(operation: Mapping[str, Any], account: Account, fix: Fix, now: datet
                 actor=fix.approved_by,
                 now=now,
             )
-            if stop := operation.get("instead_of"):
-                record_swap(order, instead_of=stop["broker_order_id"], stop_again=operation["stop_price"])
+            if gone := replaced_by(operation):
+                ids = [exit_order["broker_order_id"] for exit_order in gone]
+                record_swap(order, instead_of=ids, stop_again=operation["stop_price"])
             return "orders", order.pk
         case unknown:
             raise FixRefused(f"This version does not know how to {unknown!r} at Alpaca.")

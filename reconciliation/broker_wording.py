@@ -5,9 +5,13 @@ from typing import Any
 
 from broker.decimals import plain
 from broker.numbers import exact_or_none
+from orders.order_class import SIMPLE
 from reconciliation.models import Fix
 from reconciliation.opposites import opposite_in_words
+from reconciliation.proposals import replaced_by
 from reconciliation.protection_planning import in_terms
+
+_ALONE = frozenset({"", SIMPLE})
 
 
 def acts_in_words(fix: Fix) -> str:
@@ -38,9 +42,13 @@ def _placed(operation: Mapping[str, Any]) -> str:
     target = exact_or_none(operation.get("target_price"))
     pair = f" and a target at {plain(target)}, of which one ends the other" if target is not None else ""
     what = f"{operation['side']} {operation['qty']} {operation['symbol']}"
-    if stop := operation.get("instead_of"):
+    if gone := replaced_by(operation):
+        orders = "the order" if len(gone) == 1 else f"the {len(gone)} orders"
+        is_paired = any(one["was"]["order_class"] not in _ALONE for one in gone)
+        halves = ", with what is paired with it" if is_paired else ""
         return (
-            f"It asks Alpaca to cancel the order to {stop['name']} and, when that is proven, sends an order to {what}: "
+            f"It asks Alpaca to cancel {orders} to {'; '.join(one['name'] for one in gone)}{halves} "
+            f"and, when that is proven, sends an order to {what}: "
             f"a stop at {operation['stop_price']}{pair}. For a moment nothing guards the position; if the pair is "
             "refused, the stop alone is placed again at once."
         )

@@ -20,6 +20,14 @@ _REPLACED = (
 _NO_STOP_ALONE = (
     "A stop without a target waits until no simple order of the other side is open: Alpaca would refuse it."
 )
+_PAIRS_SWAPPED = (
+    "every exit is cancelled, and when all of that is proven one OCO for what is held is placed. For a moment nothing "
+    "guards the position; if the OCO is refused, a stop is placed at once for what no exit holds."
+)
+_NO_PAIR_SWAP = (
+    "unless the price lies between both levels, a whole share is held, every exit is plain, unfilled and has its stop, "
+    "and no order of the other side is open."
+)
 
 POSITION_ENTRIES = {
     Kind.POSITION_BROKER_ONLY: KindEntry(
@@ -69,8 +77,9 @@ PROTECTION_ENTRIES = {
     ),
     Kind.STOP_QTY: KindEntry(
         detected="Live stops are for fewer, or one stop is for more, shares than are held.",
-        fix="A stop that stands alone gets the quantity that is held; beside others, one is placed for the rest.",
-        no_fix=f"When the change would leave shares unguarded in between, or is partly filled. {_NO_STOP_ALONE}",
+        fix="A stop that stands alone gets the quantity that is held; beside others, one is placed for the rest. "
+        f"A pair of stop and target for more than is held: {_PAIRS_SWAPPED}",
+        no_fix=f"When an exit is partly filled; and for a pair {_NO_PAIR_SWAP} {_NO_STOP_ALONE}",
         at_broker=True,
         verified=_SENT,
         undone=f"{_REPLACED} {_PLACED}",
@@ -126,11 +135,13 @@ PROTECTION_ENTRIES = {
     ),
     Kind.DOUBLE_PROTECTION: KindEntry(
         detected="Several live stops are together for more shares than are held.",
-        fix="As many as are too many are cancelled, those off the plan and the newest first; never one that is needed.",
-        no_fix="When no single one can go without leaving shares unguarded.",
+        fix="As many as are too many are cancelled, those off the plan and the newest first; never one that is needed. "
+        f"Where none can go alone and a pair is among them: {_PAIRS_SWAPPED}",
+        no_fix="When no single one can go without leaving shares unguarded and none is of a pair; and for pairs "
+        f"{_NO_PAIR_SWAP}",
         at_broker=True,
         verified=_SENT,
-        undone=_CANCELLED,
+        undone=f"{_CANCELLED} {_PLACED}",
     ),
 }
 

@@ -11,6 +11,7 @@ from reconciliation.kind_entries_orders import EVIDENCE_ENTRIES, FILL_ENTRIES, I
 from reconciliation.kind_entries_positions import MONEY_ENTRIES, POSITION_ENTRIES, PROTECTION_ENTRIES
 from reconciliation.kind_entry import KindEntry
 from reconciliation.kinds import KINDS, Kind, KindFacts
+from reconciliation.pair_planning import PAIR_PLANNERS
 from reconciliation.planning import ADJUSTS_POSITION, COPIES_ORDER, PLANNERS
 from reconciliation.protection_planning import PROTECTION_PLANNERS
 from reconciliation.target_planning import SWAP_PLANNERS
@@ -79,7 +80,7 @@ def kinds_with_a_fix() -> frozenset[Kind]:
 
 
 def kinds_repaired_at_broker() -> frozenset[Kind]:
-    return frozenset(PROTECTION_PLANNERS) | frozenset(SWAP_PLANNERS) | _SECOND_CHOICE
+    return frozenset(PROTECTION_PLANNERS) | frozenset(PAIR_PLANNERS) | frozenset(SWAP_PLANNERS) | _SECOND_CHOICE
 
 
 def document() -> str:

@@ -29,6 +29,7 @@ from reconciliation.order_planning import (
     plan_refused_change,
     plan_terms,
 )
+from reconciliation.pair_planning import PAIR_PLANNERS
 from reconciliation.proposals import Operation, Proposal, fill_text, make_proposal, position_columns
 from reconciliation.protection_explanation import is_protection
 from reconciliation.protection_planning import PROTECTION_PLANNERS, broker_choices
@@ -89,6 +90,7 @@ PLANNERS: Mapping[Kind, Planner] = {
     Kind.INFERRED_SUPERSEDED: plan_superseded,
     Kind.CLOSED_WITHOUT_EXIT: plan_closed_without_exit,
     **PROTECTION_PLANNERS,
+    **PAIR_PLANNERS,
     **SWAP_PLANNERS,
     Kind.SPLIT: plan_corporate,
     Kind.SYMBOL_CHANGE: plan_corporate,

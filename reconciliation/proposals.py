@@ -41,6 +41,12 @@ class Proposal:
         return any(operation["op"] in BROKER_OPERATIONS for operation in self.operations)
 
 
+def replaced_by(operation: Mapping[str, Any]) -> list[Operation]:
+    """The cancels that must be proven before the order is sent. An older plan names one, not a list."""
+    found: list[Operation] | Operation = operation.get("instead_of") or []
+    return [found] if isinstance(found, dict) else found
+
+
 def moved(difference: Difference) -> Mapping[str, Any]:
     """What must still be the same when the fix is applied."""
     return {

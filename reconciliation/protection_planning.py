@@ -274,16 +274,14 @@ def _level(order: BrokerOrder) -> str:
 
 
 Planner = Callable[[Difference, Sequence[Difference], LocalRecord, BrokerEvidence], Proposal | None]
-#: By kind; that of target_missing stands in target_planning.py.
+#: By kind; those that cancel first and place then stand in target_planning.py and pair_planning.py.
 PROTECTION_PLANNERS: Mapping[Kind, Planner] = {
     Kind.NAKED_POSITION: plan_naked,
     Kind.PARTIAL_BRACKET: plan_naked,
-    Kind.STOP_QTY: plan_stop_qty,
     Kind.STOP_PRICE: plan_stop_price,
     Kind.WRONG_STOP: plan_stop_price,
     Kind.ORPHAN_EXIT: plan_cancel,
     Kind.BROKEN_OCO: plan_cancel,
-    Kind.DOUBLE_PROTECTION: plan_double,
     Kind.DUPLICATE_SUBMISSION: plan_cancel,
 }
 

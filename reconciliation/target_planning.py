@@ -39,7 +39,7 @@ def plan_target(
         action="replace_stop_by_pair",
         title=f"Replace the stop in {root.symbol} by a stop at {wanted['stop_price']} and a target at "
         f"{wanted['target_price']}, as one OCO: for a moment nothing guards the position",
-        operations=[{"op": "place_protection", "symbol": root.symbol, **wanted, "instead_of": cancelled}],
+        operations=[{"op": "place_protection", "symbol": root.symbol, **wanted, "instead_of": [cancelled]}],
         before={"order": {}},
         broker={"order": facts},
         after={"order": {"symbol": root.symbol, **wanted, "status": "live"}},

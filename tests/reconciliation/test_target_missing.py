@@ -71,7 +71,7 @@ def test_what_was_not_shown_is_not_cancelled(lone_stop: Account, sim: SimAccount
     fix = only_fix(lone_stop)
     approve_fixes(fixes=[fix], actor="keeper", now=timezone.now())
     broker_actions.record_at_broker(fix=Fix.objects.get(pk=fix.pk), now=timezone.now())
-    sim.api("DELETE", f"/v2/orders/{fix.plan[0]['instead_of']['broker_order_id']}")
+    sim.api("DELETE", f"/v2/orders/{fix.plan[0]['instead_of'][0]['broker_order_id']}")
     sim.wait_for_status("ts-stop", "canceled")
     exit_order(lone_stop, sim)
     carry_chains(account_id=lone_stop.pk, now=timezone.now())
