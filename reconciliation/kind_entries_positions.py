@@ -5,7 +5,9 @@ from reconciliation.kinds import Kind
 
 _ADJUSTED = (
     "When no order or fill explains it: an adjustment, marked as estimated, brings the books to what Alpaca holds. The "
-    "true fills take it back when they come."
+    "true fills take it back when they come. Where Alpaca gives earlier fills no longer it is the same correction, and "
+    "never an opening balance: that moves no money, so fills that come to light after all would be paid twice in the "
+    "cash."
 )
 _ORDERS_FIRST = "While an order or fill of the symbol is out of step: that is repaired first, and often explains it."
 _SENT = "The order is looked up at Alpaca until it shows what was asked for; then a read must agree."
