@@ -58,7 +58,8 @@ def heal(world: World) -> None:
     account = world.read_afresh()
     if account.sending_halted:
         resume_sending(account=account, actor="admin", reason="Over.", now=timezone.now())
-    for drift in Drift.objects.filter(account=account, state="ignored").roots():
+    # What a rule hides stays hidden: somebody decided that it is kept outside of the books.
+    for drift in Drift.objects.filter(account=account, state="ignored", ignored_by_rule=None).roots():
         stop_ignoring(drift=drift, actor="admin", now=timezone.now())
 
 
