@@ -1,12 +1,11 @@
-"""Stories of orders and shares that turned into something else: replaced, bracketed, closed by hand, split."""
+"""Stories of orders and shares that turned into something else: replaced, closed by hand, split."""
 
 from decimal import Decimal
 
-from gameday.stage import PERSON, Stage
+from gameday.stage import Stage
 from gameday.story import Story
 from orders.models import Fill, Order
 from positions.models import Position
-from reconciliation.models import Fix
 
 
 class ReplacedOrderIsFollowed(Story):
@@ -72,56 +71,29 @@ class ReplacedOrderIsFollowed(Story):
         stage.figure("refused replacement", "rejected, its old order filled 5")
 
 
-class HeldStopIsSeen(Story):
-    number = 10
-    title = "A stop that waits is seen, though no list shows it"
-    harm = (
-        "The stop of a bracket is in no list of open orders: positions were called unprotected, or the legs got lost."
-    )
-
-    def arrange(self, stage: Stage) -> None:
-        parent = stage.venue.by_hand(
-            symbol=stage.symbol, side="buy", qty="10", time_in_force="gtc", order_class="bracket",
-            take_profit={"limit_price": "116"}, stop_loss={"stop_price": "92"},
-        )  # fmt: skip
-        stage.notes["parent"] = parent
-        stage.broker(f"somebody bought 10 {stage.symbol} in the app, as a bracket with stop 92 and target 116")
-
-    def act(self, stage: Stage) -> None:
-        listed = [order["type"] for order in stage.venue.open_orders(stage.symbol)]
-        stage.broker(f"its list of open orders shows: {', '.join(listed) or 'nothing'}")
-        stage.demand("stop" not in listed, "the simulator lists the held stop")
-
-    def expect(self, stage: Stage) -> None:
-        stage.reconcile()
-        stage.backfill()
-        run = stage.reconcile()
-        naked = [drift["kind"] for drift in run["drifts"] if drift["kind"] in {"naked_position", "stop_qty"}]
-        stage.demand(not naked, f"a protected position is called {naked}")
-        stop = Order.objects.filter(account=stage.account, symbol=stage.symbol, order_type="stop").first()
-        stage.demand(stop is not None, "the held stop is not in the books")
-        stage.figure(
-            "stop in the books", f"{stop.status} at {stop.stop_price:f}" if stop and stop.stop_price else "none"
-        )
-        stage.shows("/protection/", stage.symbol)
-        stage.is_sound()
-        for order in stage.venue.open_orders(stage.symbol):
-            stage.venue.api("DELETE", f"/v2/orders/{order['id']}")
-
-
 class ClosedByHandIsTold(Story):
     number = 11
     title = "What a person closes by hand is told as what it was"
     harm = "A sale in the broker's app was swept into the wrong trade, or never noticed."
 
     def arrange(self, stage: Stage) -> None:
-        stage.notes["orders"] = [stage.buy("10"), stage.buy("10", order_type="limit", limit_price="120")]
-        stage.follow(stage.notes["orders"][1], "filled")
-        stage.broker(f"holds 20 {stage.symbol} from two orders of ours")
+        stage.buy("6")
+        _, sales = stage.submit({"symbol": stage.symbol, "side": "sell", "qty": "6"})
+        stage.follow(sales[0], "filled")
+        stage.broker(f"bought and sold 6 {stage.symbol} for us: that trade is over")
+        stage.buy("10")
+        stage.venue.price(stage.symbol, "110")
+        stage.follow(stage.buy("10", order_type="limit", limit_price="120"), "filled")
+        stage.notes["orders"] = stage.books()["orders"]
+        stage.notes["trades"] = stage.books()["positions"]
+        held = [f"{trade['qty'].normalize():f}" for trade in stage.notes["trades"]]
+        stage.demand(held == ["0", "20"], f"the books hold {held} instead of a trade that is over and one of 20")
+        stage.broker(f"bought 10 {stage.symbol} twice more for us, at 100 and at 110")
 
     def act(self, stage: Stage) -> None:
+        stage.venue.price(stage.symbol, "112.50")
         stage.notes["sale"] = stage.venue.by_hand(symbol=stage.symbol, side="sell", qty="10")
-        stage.broker(f"somebody sells 10 {stage.symbol} in the app")
+        stage.broker(f"somebody sells half of them in the app, 10 {stage.symbol} at 112.50")
 
     def expect(self, stage: Stage) -> None:
         run = stage.reconcile()
@@ -131,62 +103,27 @@ class ClosedByHandIsTold(Story):
         stage.demand(len(mine) == 2, f"{len(mine)} items instead of the sale and the position that it explains")
         stage.shows("/reconciliation/", stage.symbol)
         stage.backfill()
-        for order in stage.notes["orders"]:
-            order.refresh_from_db()
-            stage.demand((order.status, order.filled_qty) == ("filled", 10), f"our own order was changed: {order}")
+        own = stage.books()["orders"][:4]
+        stage.demand(own == stage.notes["orders"], f"our own orders were changed: {own}")
         sale = Order.objects.get(account=stage.account, broker_order_id=stage.notes["sale"]["id"])
         stage.demand(sale.origin == Order.Origin.EXTERNAL, f"the sale is taken for {sale.origin}")
-        stage.demand(stage.held() == 10, f"the books hold {stage.held()} instead of 10")
+        self._trades_are_told_apart(stage)
         stage.figure("origin of the sale", sale.origin)
         stage.is_sound()
 
-
-class OrphanStopIsFoundOnce(Story):
-    number = 12
-    title = "A stop that guards nothing is found, and cancelled once"
-    harm = "Stops outlived their positions and opened new ones when they fired, or were cancelled and placed in a loop."
-
-    def arrange(self, stage: Stage) -> None:
-        stage.notes["purchase"] = stage.buy("10")
-        fields = {"symbol": stage.symbol, "side": "sell", "qty": "10", "time_in_force": "gtc"}
-        stage.venue.by_hand(**fields, type="stop", stop_price="92", wait="new")
-        stage.reconcile()
-        stage.backfill()
-        stage.broker(f"holds 10 {stage.symbol}, guarded by a stop at 92")
-
-    def act(self, stage: Stage) -> None:
-        (stop,) = stage.venue.open_orders(stage.symbol)
-        stage.notes["stop"] = stop["id"]
-        stage.venue.act("bust", order_id=stage.notes["purchase"].broker_order_id)
-        stage.broker("the exchange takes the purchase back: the shares are gone, the stop is still there")
-
-    def expect(self, stage: Stage) -> None:
-        run = stage.reconcile()
-        stage.demand("orphan_exit" in stage.roots(run), f"found {stage.roots(run)}, and no stop without a position")
-        stage.backfill()
-        stage.reconcile()
-        self._cancel(stage)
-        for _look in range(2):
-            stage.reconcile()
-            stage.backfill()
-        status = stage.venue.order(stage.notes["stop"])["status"]
-        asked = stage.venue.requests("DELETE", f"/v2/orders/{stage.notes['stop']}")
-        stage.demand(status == "canceled", f"the stop is {status} at Alpaca")
-        stage.demand(len(asked) == 1, f"its cancel was asked for {len(asked)} times")
-        stage.figure("cancels sent", len(asked))
-        stage.is_sound()
-
-    def _cancel(self, stage: Stage) -> None:
-        """It trades, so it takes a person who may do that; for anybody else it is refused."""
-        waiting = Fix.objects.filter(account=stage.account, symbol=stage.symbol, acts_at_broker=True)
-        fix = waiting.proposed().get()
-        status, _ = stage.approve(fix, by=PERSON)
-        stage.demand(status == 2, f"{PERSON} may cancel at Alpaca without the permission for it")
-        stage.software(f"{PERSON} may not approve what acts at Alpaca: refused")
-        with stage.broker_person() as name:
-            _, document = stage.approve(fix, by=name)
-        done = document["fixes"][0]
-        stage.repaired(f"{done['title']}: {done['state']}. {done['outcome'] or ''}".rstrip())
+    def _trades_are_told_apart(self, stage: Stage) -> None:
+        """The sale belongs to the trade that was open when it was made; the one before stays as it was."""
+        over, was_open = stage.notes["trades"]
+        trades = stage.books()["positions"]
+        stage.demand(len(trades) == 2, f"the books tell of {len(trades)} trades instead of 2")
+        stage.demand(trades[0] == over, "the trade that was over before the sale has changed")
+        now = trades[1]
+        kept = ("side", "sequence", "opened_at", "avg_entry_price", "stop_loss", "target")
+        changed = [name for name in kept if now[name] != was_open[name]]
+        stage.demand(not changed, f"the sale of half changed {', '.join(changed)} of the open trade")
+        stage.demand((now["qty"], now["state"]) == (10, "open"), f"the open trade is {now['qty']} {now['state']}")
+        stage.demand(now["realized_pl"] == 75, f"the half was sold for a profit of {now['realized_pl']} instead of 75")
+        stage.figure("profit of the half", f"{now['realized_pl'].normalize():f}")
 
 
 class SplitMovesEverything(Story):
@@ -196,25 +133,64 @@ class SplitMovesEverything(Story):
 
     def arrange(self, stage: Stage) -> None:
         stage.buy("10")
+        stage.venue.by_hand(
+            symbol=stage.symbol, side="sell", qty="10", type="limit", time_in_force="gtc", wait="new",
+            order_class="oco", take_profit={"limit_price": "116"}, stop_loss={"stop_price": "92"},
+        )  # fmt: skip
+        stage.reconcile()
+        stage.backfill()
+        stop = Order.objects.get(account=stage.account, symbol=stage.symbol, order_type="stop")
+        stage.notes["stop"] = stop.broker_order_id
         position = Position.objects.get(account=stage.account, symbol=stage.symbol, state="open")
         stage.notes["before"] = position
-        stage.broker(f"holds 10 {stage.symbol} at {position.avg_entry_price:f}, planned stop {position.stop_loss:f}")
+        stage.broker(f"holds 10 {stage.symbol} at {position.avg_entry_price:f}, with a stop at 92 as planned")
+        stage.demand(position.stop_loss == 92, f"the planned stop is {position.stop_loss}")
 
     def act(self, stage: Stage) -> None:
+        stage.venue.configure(hold_fills=True)
         stage.venue.act("split", symbol=stage.symbol, ratio="10")
-        stage.broker(f"{stage.symbol} is split 10 for 1")
+        stage.broker(f"{stage.symbol} is split 10 for 1; the stop at Alpaca is still for 10 at 92")
+        stop = stage.venue.order(stage.notes["stop"])
+        terms = (stop["qty"], stop["stop_price"])
+        stage.demand(terms == ("10", "92"), f"the simulator adjusted the stop to {terms}")
 
     def expect(self, stage: Stage) -> None:
         run = stage.reconcile()
         stage.demand(stage.roots(run) == ["split"], f"found {stage.roots(run)} instead of a split")
         stage.backfill()
+        self._books_follow(stage)
+        self._stop_is_told(stage)
+        self._stop_fires(stage)
+        stage.is_sound()
+
+    def _books_follow(self, stage: Stage) -> None:
         was = stage.notes["before"]
         now = Position.objects.get(account=stage.account, symbol=stage.symbol, state="open")
         stage.demand(now.qty == was.qty * 10, f"the books hold {now.qty}")
-        stage.demand(now.avg_entry_price == was.avg_entry_price / 10, f"the average is {now.avg_entry_price}")
-        stage.demand(now.stop_loss == was.stop_loss / 10, f"the stop stands at {now.stop_loss}")
+        for name in ("avg_entry_price", "stop_loss", "target"):
+            before, after = getattr(was, name), getattr(now, name)
+            stage.demand(after == before / 10, f"{name} was {before} and is {after}")
         cost = now.qty * now.avg_entry_price
         stage.demand(cost == was.qty * was.avg_entry_price, f"what the shares cost changed to {cost}")
         stage.figure("cost before and after", f"{Decimal(cost).normalize():f}")
-        stage.figure("stop", f"{was.stop_loss:f} → {now.stop_loss:f}")
-        stage.is_sound()
+        stage.figure("planned stop", f"{was.stop_loss:f} → {now.stop_loss:f}")
+
+    def _stop_is_told(self, stage: Stage) -> None:
+        """The stop at Alpaca is for a tenth, and would sell at once: neither may be taken for protection."""
+        run = stage.reconcile()
+        mine = sorted(drift["kind"] for drift in run["drifts"] if drift["symbol"] == stage.symbol)
+        stage.demand(mine == ["stop_qty", "wrong_stop"], f"of a stop that was not adjusted the run finds {mine}")
+        row = stage.row(f"/protection/?q={stage.symbol}", f"protection-{stage.symbol}")
+        stage.demand(row.startswith(f"{stage.symbol} Partly covered 100 10 "), f"the protection board says: {row}")
+        stage.software(f"says on the protection board: {row}")
+
+    def _stop_fires(self, stage: Stage) -> None:
+        """What it does is booked as what it is: 10 of the 100 new shares, sold at the new price."""
+        stage.venue.configure(hold_fills=False)
+        stage.venue.wait_for(stage.notes["stop"], "filled")
+        stage.broker("lets the stop fire at once: 10 are sold at 10")
+        stage.reconcile()
+        stage.backfill()
+        now = Position.objects.get(account=stage.account, symbol=stage.symbol, state="open")
+        told = [f"{value.normalize():f}" for value in (now.qty, now.avg_entry_price, now.realized_pl)]
+        stage.demand(told == ["90", "10", "0"], f"quantity, average and profit are {', '.join(told)}")

@@ -1,8 +1,16 @@
 """Stories of orders whose fate was not known, or was known wrongly."""
 
+from gameday.patience import impatience
 from gameday.stage import Stage
 from gameday.story import Story
-from orders.models import Fill, Order
+from orders.models import Fill, Order, OrderEvent
+
+LOOK_UP = "/v2/orders:by_client_order_id"
+FAILED_LOOK_UPS = 6
+#: What the time line of an order says of whether Alpaca has it.
+FATES = {"unconfirmed", "looked_up", "not_placed", "confirmed"}
+#: How long the answer to an order is waited for here.
+ANSWER_SECONDS = 3.0
 
 
 class LostAnswerIsNotLostOrder(Story):
@@ -11,25 +19,43 @@ class LostAnswerIsNotLostOrder(Story):
     harm = "Network errors counted as 'no such order': live orders were given up, or sent again and filled twice."
 
     def arrange(self, stage: Stage) -> None:
-        stage.venue.fault("drop_answer", "POST", "^/v2/orders$", times=1)
-        stage.broker("takes the order and hangs up before it answers")
+        stage.venue.fault("hang", "POST", "^/v2/orders$", times=1, accept=True)
+        stage.venue.fault("status", "GET", LOOK_UP, status=503, times=FAILED_LOOK_UPS)
+        # A stream that told of the order would prove at once what only the look-ups shall prove here.
+        stage.venue.fault("lose_frame", match={"symbol": stage.symbol})
+        stage.broker("takes the order, and never answers; its stream says nothing of it either")
+        stage.broker("then it fails when it is asked for the order by its name")
         stage.notes["posts"] = len(stage.venue.requests("POST", "/v2/orders"))
+        stage.notes["looks"] = len(stage.venue.requests("GET", LOOK_UP))
 
     def act(self, stage: Stage) -> None:
-        status, orders = stage.submit({"symbol": stage.symbol, "side": "buy", "qty": "10"})
-        stage.software(f"submit_batch ends with status {status}; the order is {orders[0].submission_state}")
+        with impatience(ANSWER_SECONDS):
+            status, orders = stage.submit({"symbol": stage.symbol, "side": "buy", "qty": "10"})
         stage.notes["order"] = orders[0]
+        stage.software(f"submit_batch ends with status {status}; the order is {orders[0].submission_state}")
 
     def expect(self, stage: Stage) -> None:
         order = stage.settle(stage.notes["order"])
+        stage.venue.clear()
         stage.follow(order, "filled")
         stage.repaired(f"found by its client_order_id: {order.client_order_id} is {order.status}")
+        self._errors_proved_nothing(stage, order)
         there = stage.venue.orders_of(order.client_order_id)
         posts = len(stage.venue.requests("POST", "/v2/orders")) - stage.notes["posts"]
         stage.demand(len(there) == 1, f"{len(there)} orders of that name are at the broker")
         stage.demand(posts == 1, f"the order was sent {posts} times")
         stage.figure("times sent", posts)
         stage.is_sound()
+
+    def _errors_proved_nothing(self, stage: Stage, order: Order) -> None:
+        """The time-out made it unknown, the errors left it so, and only the answer made it known."""
+        looks = [str(look["status"]) for look in stage.venue.requests("GET", LOOK_UP)[stage.notes["looks"] :]]
+        failed = ["503"] * FAILED_LOOK_UPS
+        stage.demand(looks[: len(failed) + 1] == [*failed, "200"], f"the look-ups were answered {', '.join(looks)}")
+        told = list(OrderEvent.objects.filter(order=order).order_by("pk").values_list("kind", flat=True))
+        fates = [word for word in told if word in FATES]
+        stage.demand(fates == ["unconfirmed", "confirmed"], f"the order is told to have been {', '.join(fates)}")
+        stage.figure("failed look-ups", len(failed))
 
 
 class ThreeRunsChangeNothing(Story):
@@ -76,6 +102,8 @@ class OrderThatIsAliveIsNotDone(Story):
     def expect(self, stage: Stage) -> None:
         run = stage.reconcile()
         stage.demand(stage.roots(run) == ["zombie_order"], f"found {stage.roots(run)} instead of a zombie")
+        grave = [drift["severity"] for drift in run["drifts"] if drift["kind"] == "zombie_order"]
+        stage.demand(set(grave) <= {"high", "critical"}, f"an order that can still fill is called {grave}")
         order = Order.objects.get(pk=stage.notes["order"].pk)
         stage.backfill()
         order.refresh_from_db()

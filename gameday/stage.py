@@ -1,7 +1,9 @@
 """What a story is played on: the venue, the product's own commands and pages, and a voice that tells it."""
 
+import html
 import io
 import json
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -162,15 +164,25 @@ class Stage:
             time.sleep(0.25)
         raise NotSurvived(f"{order} is still {order.submission_state}.")
 
+    def another_company(self) -> str:
+        """Bring one more company to the market for this story, and return its symbol."""
+        symbol = f"H{self.symbol[1:]}"
+        self.venue.list_company(symbol, f"Another of {self.symbol}")
+        return symbol
+
     # What the books say
 
     def held(self) -> Decimal:
         position = Position.objects.filter(account=self.account, symbol=self.symbol).open().first()
         return position.qty if position else Decimal(0)
 
+    def booked(self, order: Order) -> Decimal:
+        """What the fills of an order in the books add up to."""
+        return sum(Fill.objects.filter(order=order).values_list("qty", flat=True), Decimal(0))
+
     def books(self) -> dict[str, Any]:
-        """Every line of the record about the company: two that are equal could not be told apart."""
-        mine = {"account": self.account, "symbol": self.symbol}
+        """Every line of the record about the story's companies: two that are equal could not be told apart."""
+        mine = {"account": self.account, "symbol__in": (self.symbol, f"H{self.symbol[1:]}")}
         skipped = {"rebuilt_at", "last_price", "last_price_at"}
         names = [f.attname for f in Position._meta.concrete_fields if f.attname not in skipped]
         terms = ("pk", "status", "filled_qty", "replaced_by")
@@ -178,7 +190,7 @@ class Stage:
             "orders": list(Order.objects.filter(**mine).order_by("pk").values(*terms)),
             "fills": list(Fill.objects.filter(**mine).order_by("pk").values("activity_id", "qty", "price")),
             "adjustments": list(Adjustment.objects.filter(**mine).order_by("pk").values("qty", "price")),
-            "positions": list(Position.objects.filter(**mine).order_by("sequence").values(*names)),
+            "positions": list(Position.objects.filter(**mine).order_by("symbol", "sequence").values(*names)),
         }
 
     def proposed(self) -> int:
@@ -194,6 +206,13 @@ class Stage:
         for text in texts:
             self.demand(text in page, f"the page {path} does not say {text!r}")
         self.software(f"shows it on {path}")
+
+    def row(self, path: str, row_id: str) -> str:
+        """The text of the table row on a page that has an element of that id, its words one space apart."""
+        found = [row for row in self.pages.read(path).split("<tr")[1:] if f'id="{row_id}"' in row]
+        self.demand(len(found) == 1, f"the page {path} has {len(found)} rows about {row_id}")
+        text = re.sub(r"<[^>]*>", " ", found[0].partition(">")[2].partition("</tr>")[0])
+        return " ".join(html.unescape(text).split())
 
     def is_sound(self) -> None:
         """Demand that a run finds nothing in the company's shares any more, and that both sides hold as much."""

@@ -2,8 +2,6 @@
 
 from gameday.change_stories import (
     ClosedByHandIsTold,
-    HeldStopIsSeen,
-    OrphanStopIsFoundOnce,
     ReplacedOrderIsFollowed,
     SplitMovesEverything,
 )
@@ -13,6 +11,7 @@ from gameday.fill_stories import (
     PartialFillsAddUp,
     SilentStreamLosesNothing,
 )
+from gameday.protection_stories import HeldStopIsSeen, OrphanStopIsFoundOnce
 from gameday.reading_stories import (
     FailedReadIsNotFlat,
     RepairIsNotBelievedBeforeItIsSeen,
