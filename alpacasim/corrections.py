@@ -23,7 +23,8 @@ def bust(simulator: Simulator, account: Account, execution: Activity, *, remove:
     order.filled_qty, order.filled_avg_price = left, round_average(cost / left) if left else None
     order.updated_at = now
     account.mark(order)
-    simulator.execution.move_position(account, order.symbol, -order.sign * qty, price)
+    symbol = simulator.venue.symbol_now(order.symbol)
+    simulator.execution.move_position(account, symbol, -order.sign * qty, price)
     if remove:
         account.activities.remove(execution)
         account.dirty["activity", execution.id] = None
@@ -32,7 +33,7 @@ def bust(simulator: Simulator, account: Account, execution: Activity, *, remove:
     simulator.venue.emit(
         account, "trade_bust", order, execution_id=str(uuid.uuid4()), previous_execution_id=str(uuid.uuid4()),
         qty=plain(-qty), price=plain(price), timestamp=format_instant(now),
-        position_qty=plain(simulator.venue.position(account, order.symbol).qty),
+        position_qty=plain(simulator.venue.position(account, symbol).qty),
     )  # fmt: skip
     return order
 
@@ -50,11 +51,12 @@ def correct(simulator: Simulator, account: Account, execution: Activity, price: 
         cum_qty=order.filled_qty, leaves_qty=ZERO, at=now,
     )  # fmt: skip
     account.add_activity(now, body)
-    simulator.execution.move_position(account, order.symbol, order.sign * qty, price)
+    symbol = simulator.venue.symbol_now(order.symbol)
+    simulator.execution.move_position(account, symbol, order.sign * qty, price)
     simulator.venue.emit(
         account, "trade_correct", order, execution_id=str(uuid.uuid4()), previous_execution_id=str(uuid.uuid4()),
         qty=plain(qty), price=plain(price), timestamp=format_instant(now),
-        position_qty=plain(simulator.venue.position(account, order.symbol).qty),
+        position_qty=plain(simulator.venue.position(account, symbol).qty),
     )  # fmt: skip
     return order
 

@@ -102,6 +102,12 @@ class Venue:
             self.assets.add(asset)
         return asset
 
+    def symbol_now(self, symbol: str) -> str:
+        """What the asset is called today: an order keeps the name that it was placed under, the shares do not."""
+        asset = self.asset_of(symbol)
+        today = self.assets.find(asset.id)
+        return today.symbol if today else symbol
+
     def is_open_for(self, order: Order) -> bool:
         now = self.clock.now()
         if order.asset_class == "crypto" or self.clock.is_open(now):

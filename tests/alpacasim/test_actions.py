@@ -80,6 +80,16 @@ def test_a_new_symbol_keeps_the_asset_and_ends_what_works(sim: Sim) -> None:
     assert sorted((entry["symbol"], entry["qty"]) for entry in entries) == [("KO", "-10"), ("KOX", "10")]
 
 
+def test_a_bust_after_the_new_symbol_takes_the_shares_where_they_are_now(sim: Sim) -> None:
+    sim.price("KO", "70")
+    first, second = sim.buy_filled("KO", 10), sim.buy_filled("KO", 5)
+    sim.act("rename", symbol="KO", to="KOX")
+    sim.act("bust", order_id=first["id"])
+    assert [(row["symbol"], row["qty"]) for row in sim.client.get_all_positions()] == [("KOX", "5")]
+    sim.act("correct", order_id=second["id"], price="71")
+    assert [(row["symbol"], row["qty"]) for row in sim.client.get_all_positions()] == [("KOX", "5")]
+
+
 def test_shares_come_and_go_without_cash(sim: Sim) -> None:
     sim.act("transfer", key_id="sim", symbol="KO", qty="10", price="50")
     sim.act("transfer", key_id="sim", symbol="KO", qty="-4", activity_type="JNLS")
