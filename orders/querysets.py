@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
@@ -84,7 +85,7 @@ class OrderQuerySet(models.QuerySet["Order"]):
         """
         young, old = now - timedelta(minutes=2), now - timedelta(hours=1)
         ages = (
-            (Q(confirmed_at__gte=young), timedelta(seconds=10 if is_streamed else 2)),
+            (Q(confirmed_at__gte=young), timedelta(seconds=settings.STREAMED_LOOK_SECONDS if is_streamed else 2)),
             (Q(confirmed_at__gte=old, confirmed_at__lt=young), timedelta(seconds=60 if is_streamed else 30)),
             (Q(confirmed_at__lt=old) | Q(confirmed_at__isnull=True), timedelta(minutes=5)),
         )

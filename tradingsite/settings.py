@@ -11,6 +11,8 @@ from typing import Any
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from alerts.addresses import BadAddresses
+from alerts.addresses import read as read_addresses
 from tradingsite.environment import LOG_LEVELS, Environment
 from tradingsite.installation import data_directory, secret_key
 
@@ -42,6 +44,7 @@ INSTALLED_APPS = [
     "orders",
     "positions",
     "reconciliation",
+    "alerts",
     "tradingsite",
 ]
 
@@ -143,12 +146,24 @@ NOT_PLACED_LOOKUPS = env.count("NOT_PLACED_LOOKUPS", 4)
 NOT_PLACED_AFTER_SECONDS = env.seconds("NOT_PLACED_AFTER_SECONDS", 30)
 # An order proven not placed is sent again, under the same client_order_id, only while it is this young.
 RESEND_WITHIN_SECONDS = env.seconds("RESEND_WITHIN_SECONDS", 300)
+# While a stream tells of it, an order just sent is asked for this seldom.
+STREAMED_LOOK_SECONDS = env.seconds("STREAMED_LOOK_SECONDS", 10)
 DEFAULT_SEND_TIME = env.wall_clock("DEFAULT_SEND_TIME", "08:00")  # New York
 
 # --- Reconciliation (seconds) -------------------------------------------------------------------------------
 SETTLING_DELAY_SECONDS = env.seconds("SETTLING_DELAY_SECONDS", 5)
 QUIET_PERIOD_SECONDS = env.seconds("QUIET_PERIOD_SECONDS", 1)
 CURSOR_OVERLAP_HOURS = env.seconds("CURSOR_OVERLAP_HOURS", 24)
+
+# --- Alerts -------------------------------------------------------------------------------------------------
+# Addresses hold secrets: they stay in this mapping, which shows names only, and come into no row, page or log.
+try:
+    ALERT_CHANNELS = read_addresses(env.text("ALERT_CHANNELS"), env.text("ALERT_CHANNELS_FILE"))
+except BadAddresses as refusal:
+    raise ImproperlyConfigured(f"ALERT_CHANNELS cannot be used: {refusal}.") from None
+# Messages lead back to this address.
+SITE_URL = env.address("SITE_URL", "http", "https") or "http://127.0.0.1:8000"
+ALERT_APPROVAL_MINUTES = env.seconds("ALERT_APPROVAL_MINUTES", 15)
 
 # --- People and pages ---------------------------------------------------------------------------------------
 # An act on more things than this at once is confirmed by typing their number.
@@ -211,6 +226,6 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": env.choice("LOG_LEVEL", LOG_LEVELS, "WARNING")},
     "loggers": {
         name: {"level": env.choice("LOG_LEVEL", LOG_LEVELS, "INFO")}
-        for name in ("broker", "orders", "positions", "reconciliation", "tradingsite")
+        for name in ("alerts", "broker", "orders", "positions", "reconciliation", "tradingsite")
     },
 }
