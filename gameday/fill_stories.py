@@ -6,6 +6,7 @@ from decimal import Decimal
 from django.utils import timezone
 
 from gameday.listening import PATIENCE, failing_handler, following, is_live
+from gameday.patience import frequent_looks
 from gameday.stage import Stage
 from gameday.story import Story
 from gameday.stream_process import StreamProcess, stream_process
@@ -14,6 +15,8 @@ from orders.models import Fill, Order
 from positions.models import Adjustment, Position
 from positions.rebuilding import rebuild_positions
 
+#: How often the sweep asks for an order of which a stream should tell.
+LOOK_SECONDS = 1.0
 #: What the product says of frames that its own handler failed on.
 NOT_BOOKED = "What the stream told could not be booked."
 
@@ -39,7 +42,7 @@ class GuessAndTrueFillCountOnce(Story):
         stage.broker("the true execution comes to light: 10 at 100")
 
     def expect(self, stage: Stage) -> None:
-        run = stage.reconcile()
+        run = stage.judge()
         stage.demand(run["state"] == "drift", f"the run was {run['state']}")
         stage.backfill()
         left = Adjustment.objects.filter(account=stage.account, symbol=stage.symbol).count()
@@ -65,16 +68,16 @@ class SilentStreamLosesNothing(Story):
         stage.broker(f"holds an order for 10 {stage.symbol} that fills in three parts")
 
     def act(self, stage: Stage) -> None:
-        with following(stage.account):
+        with frequent_looks(LOOK_SECONDS), following(stage.account):
             stage.software("the stream is live; any process that followed it before was killed for this")
             cut = timezone.now()
             stage.venue.fault("close_socket", match={"symbol": stage.symbol}, times=1)
             self._part(stage, "4", "filled 4, and cut the connection before it could tell")
             until(lambda: is_live(stage.account, since=cut), "the stream after the cut", seconds=PATIENCE)
+            with failing_handler() as raised:
+                self._break_the_handler(stage, raised)
             stage.venue.fault("silent_socket", match={"symbol": stage.symbol}, times=1)
-            self._part(stage, "3", "filled 3 more, and keeps the connection open without a word")
-        with following(stage.account), failing_handler() as raised:
-            self._break_the_handler(stage, raised)
+            self._part(stage, "3", "filled the last 3, and keeps the connection open without a word")
 
     def _part(self, stage: Stage, qty: str, words: str) -> None:
         """One partial fill that the stream does not tell: the sweep finds it, or who notices the silence reads it."""
@@ -86,21 +89,22 @@ class SilentStreamLosesNothing(Story):
         stage.repaired(f"found without a word of the stream: {wanted:f} booked, after {time.monotonic() - began:.1f} s")
 
     def _break_the_handler(self, stage: Stage, raised: list[str]) -> None:
-        """The last part reaches a handler that raises, while Alpaca's lists cannot be read either."""
+        """The second part reaches a handler that raises, while Alpaca's lists cannot be read either."""
         for path in ("/v2/orders", "/v2/account/activities"):
             stage.venue.fault("status", "GET", path)
         stage.venue.fill(stage.notes["order"].broker_order_id, "3")
-        stage.broker("filled the last 3 and told it; its lists answer 500 meanwhile")
+        stage.broker("filled 3 more and told it; its lists answer 500 meanwhile")
         until(lambda: raised, "the frame", seconds=PATIENCE)
         stage.software("the handler of the stream fails on it, as by a fault of the program")
         page = "/system/"
         until(lambda: NOT_BOOKED in stage.pages.read(page), f"the page {page} telling of the gap", seconds=PATIENCE)
         stage.demand(not is_live(stage.account), "a stream is called live though what it told was not booked")
-        stage.demand(stage.booked(stage.notes["order"]) == 7, "a fill was booked that no one could read")
+        stage.demand(stage.booked(stage.notes["order"]) == 4, "a fill was booked that no one could read")
         stage.software(f"says on {page}: {NOT_BOOKED}")
         stage.venue.clear()
         stage.broker("answers again")
         until(lambda: is_live(stage.account), "a stream that is live again", seconds=PATIENCE)
+        stage.demand(stage.booked(stage.notes["order"]) == 7, "the stream is called live, and a fill is not booked yet")
         stage.repaired("what was missed is read from the lists; the stream is called live again")
 
     def expect(self, stage: Stage) -> None:
@@ -158,7 +162,7 @@ class PartialFillsAddUp(Story):
 
     def expect(self, stage: Stage) -> None:
         order = stage.follow(stage.notes["order"], "filled")
-        run = stage.reconcile()
+        run = stage.judge()
         stage.demand(not stage.roots(run), f"a run finds {stage.roots(run)} in what the stream has booked")
         fills = list(Fill.objects.filter(order=order).order_by("transaction_time"))
         told = [(f"{fill.qty.normalize():f}", f"{fill.price.normalize():f}") for fill in fills]

@@ -30,9 +30,9 @@ class HeldStopIsSeen(Story):
         stage.demand("stop" not in listed, "the simulator lists the held stop")
 
     def expect(self, stage: Stage) -> None:
-        stage.reconcile()
+        stage.judge()
         stage.backfill()
-        run = stage.reconcile()
+        run = stage.judge()
         stage.demand(not stage.roots(run), f"found {stage.roots(run)} in a position that is protected")
         stop = Order.objects.filter(account=stage.account, symbol=stage.symbol, order_type="stop").first()
         told = f"{stop.status} at {stop.stop_price:f}" if stop and stop.stop_price else "none"
@@ -60,7 +60,7 @@ class OrphanStopIsFoundOnce(Story):
         stage.notes["purchases"] = [stage.buy("10"), stage.buy("5")]
         fields = {"symbol": stage.symbol, "side": "sell", "qty": "15", "time_in_force": "gtc"}
         stage.venue.by_hand(**fields, type="stop", stop_price="92", wait="new")
-        stage.reconcile()
+        stage.judge()
         stage.backfill()
         stage.broker(f"holds 15 {stage.symbol}, guarded by a stop at 92")
 
@@ -68,9 +68,9 @@ class OrphanStopIsFoundOnce(Story):
         (stop,) = stage.venue.open_orders(stage.symbol)
         self._take_back(stage, 1)
         stage.broker("the exchange takes the purchase of 5 back: the stop is for more than the 10 that are left")
-        run = stage.reconcile()
+        run = stage.judge()
         stage.backfill()
-        run = stage.reconcile()
+        run = stage.judge()
         stage.demand(stage.roots(run) == ["stop_qty"], f"found {stage.roots(run)}, and no stop for too many shares")
         self._approve(stage)
         self._look_again(stage)
@@ -90,14 +90,14 @@ class OrphanStopIsFoundOnce(Story):
     def _look_again(self, stage: Stage) -> None:
         """Nothing may be done once more by runs and repairs that come later."""
         for _look in range(2):
-            stage.reconcile()
+            stage.judge()
             stage.backfill()
 
     def expect(self, stage: Stage) -> None:
-        run = stage.reconcile()
+        run = stage.judge()
         stage.demand("orphan_exit" in stage.roots(run), f"found {stage.roots(run)}, and no stop without a position")
         stage.backfill()
-        stage.reconcile()
+        stage.judge()
         self._approve(stage)
         self._look_again(stage)
         status = stage.venue.order(stage.notes["stop"])["status"]

@@ -80,7 +80,7 @@ class TruncatedHistoryTakesNothingBack(Story):
 
     def arrange(self, stage: Stage) -> None:
         stage.buy("10")
-        working = stage.buy("5", order_type="limit", limit_price="50", time_in_force="gtc")
+        working = stage.buy("5", wait="new", order_type="limit", limit_price="50", time_in_force="gtc")
         stage.notes["working"] = working
         stage.broker(f"holds 10 {stage.symbol}, and an order for 5 more waits at 50")
 
@@ -113,7 +113,7 @@ class RepairIsNotBelievedBeforeItIsSeen(Story):
     def arrange(self, stage: Stage) -> None:
         stage.venue.by_hand(symbol=stage.symbol, side="buy", qty="10")
         stage.broker(f"somebody bought 10 {stage.symbol} in the app")
-        run = stage.reconcile()
+        run = stage.judge()
         stage.demand(bool(stage.roots(run)), "the purchase was not found")
 
     def act(self, stage: Stage) -> None:
@@ -130,7 +130,7 @@ class RepairIsNotBelievedBeforeItIsSeen(Story):
         stage.venue.clear()
 
     def expect(self, stage: Stage) -> None:
-        run = stage.reconcile()
+        run = stage.judge()
         stage.demand(run["state"] == "drift", f"the difference is hidden: {run['state']}")
         fix = Fix.objects.get(account=stage.account, symbol=stage.symbol)
         with self._failing_once_written(stage) as failing:

@@ -6,6 +6,7 @@ import json
 import re
 import secrets
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
@@ -34,6 +35,10 @@ BROKER_PERSON = "gameday"
 #: A guard asks for a reason where few positions are held and one of them changes.
 REASON = "Played in a gameday: the simulator holds exactly this."
 TRIES = 60
+#: A run that could not judge is made again, and a repair that lapsed is looked at anew, for so long.
+AGAIN_SECONDS = 30.0
+#: Repairs that were not made because something moved between the look and the approval.
+MOVED = {"proposed", "stale"}
 
 
 class Pages(Protocol):
@@ -99,15 +104,35 @@ class Stage:
                 self.software(f"{sign}{drift['kind']}: {drift['sentence']}")
         return dict(run)
 
-    def backfill(self) -> list[dict[str, Any]]:
-        """A person approves everything that is proposed; it is applied and verified."""
-        status, done = self.command("backfill", "--all", "--as", PERSON, "--override-guard", REASON)
-        self.demand("fixes" in (done or {}), f"the backfill was refused: {done}")
-        for fix in done["fixes"]:
+    def judge(self) -> dict[str, Any]:
+        """A run that comes to a verdict: one that met an account on the move proves nothing, and is made again."""
+        deadline = time.monotonic() + AGAIN_SECONDS
+        while (run := self.reconcile())["state"] == "incomplete" and time.monotonic() < deadline:
+            time.sleep(0.1)
+        self.demand(run["state"] != "incomplete", f"no run comes to a verdict: {run['incomplete_reason']}")
+        return run
+
+    def backfill(self) -> None:
+        """A person approves everything that is proposed; it is applied and verified.
+
+        The worker and the stream go on meanwhile: what moved since it was shown is void, and is looked at anew.
+        """
+        deadline, done = time.monotonic() + AGAIN_SECONDS, 0
+        while True:
+            fixes = self._approve_all()
+            done += sum(fix["state"] not in MOVED for fix in fixes)
+            moved = [fix for fix in fixes if fix["symbol"] == self.symbol and fix["state"] in MOVED]
+            if not moved or time.monotonic() > deadline:
+                break
+            self.reconcile()
+        self.figure("fixes", done)
+
+    def _approve_all(self) -> list[dict[str, Any]]:
+        _, document = self.command("backfill", "--all", "--as", PERSON, "--override-guard", REASON)
+        self.demand("fixes" in (document or {}), f"the backfill was refused: {document}")
+        for fix in document["fixes"]:
             self.repaired(f"{fix['title']}: {fix['state']}. {fix['outcome'] or ''}".rstrip())
-        self.figure("fixes", len(done["fixes"]))
-        self.notes["backfill_status"] = status
-        return list(done["fixes"])
+        return list(document["fixes"])
 
     def approve(self, fix: Fix, *, by: str) -> tuple[int, Any]:
         """One fix by its id; return the exit status of the command and what it printed."""
@@ -134,15 +159,11 @@ class Stage:
         self.demand(status != 2, f"the batch was not taken: {document}")
         return status, list(Order.objects.filter(account=self.account).exclude(pk__in=known).order_by("pk"))
 
-    def buy(self, qty: str, **fields: str) -> Order:
-        """An order of ours that ends up in the books as it ended at Alpaca."""
+    def buy(self, qty: str, *, wait: str = "filled", **fields: str) -> Order:
+        """An order of ours that is in the books as it is at Alpaca: there, an order is `new` only after a moment."""
         status, orders = self.submit({"symbol": self.symbol, "side": "buy", "qty": qty, **fields})
         self.demand(status == 0 and bool(orders), f"the order for {qty} {self.symbol} was not accepted")
-        wanted = "filled" if fields.get("order_type", "market") == "market" else "new"
-        if wanted == "filled":
-            self.follow(orders[0], wanted)
-        orders[0].refresh_from_db()
-        return orders[0]
+        return self.follow(orders[0], wait)
 
     def follow(self, order: Order, status: str) -> Order:
         """Let the ordinary bookkeeping look until the order has the status and its fills are booked."""
@@ -216,8 +237,7 @@ class Stage:
 
     def is_sound(self) -> None:
         """Demand that a run finds nothing in the company's shares any more, and that both sides hold as much."""
-        run = self.reconcile()
-        self.demand(run["state"] != "incomplete", f"the last run is incomplete: {run['incomplete_reason']}")
+        run = self.judge()
         left = [drift["sentence"] for drift in run["drifts"] if drift["symbol"] == self.symbol]
         self.demand(not left, f"this is left: {left}")
         ours, theirs = self.held(), Decimal(self.venue.held(self.symbol))
@@ -242,6 +262,8 @@ def play(story: Story, stage: Stage) -> Outcome:
         failure = str(error)
     except Exception as error:
         failure = f"{type(error).__name__}: {error}"
+        for frame in traceback.extract_tb(error.__traceback__):
+            stage.tell(f"  fault     {frame.filename}:{frame.lineno} in {frame.name}: {frame.line}")
     seconds = time.monotonic() - began
     return Outcome(story=story, survived=not failure, seconds=seconds, figures=dict(stage.figures), failure=failure)
 

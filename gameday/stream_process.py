@@ -19,15 +19,14 @@ from work import leases
 
 
 class StreamProcess:
-    """A demo starts its own process again; where nobody does, it is done here."""
+    """A demo starts its own process again, with more patience than a story has: whichever is first follows."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
         self._started: list[subprocess.Popen[bytes]] = []
-        self._is_ours = leases.is_free(f"stream:{account.pk}", now=timezone.now())
 
     def start(self) -> None:
-        if self._is_ours:
+        if leases.is_free(f"stream:{self._account.pk}", now=timezone.now()):
             command = [sys.executable, str(ROOT / "manage.py"), "stream", "--account", self._account.slug]
             quiet = subprocess.DEVNULL
             self._started.append(subprocess.Popen(command, cwd=ROOT, env=_environment(), stdout=quiet, stderr=quiet))
@@ -37,6 +36,7 @@ class StreamProcess:
         if not kill_follower(self._account):
             raise TimeoutError("nobody follows the stream, so nobody could be killed")
         for process in self._started:
+            process.kill()
             process.wait(STOP_SECONDS)
 
     def end(self) -> None:
