@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from alerts.lookout import Lookout
 from broker.accounts import account_by_slug
 from broker.errors import BrokerError
 from orders.errors import OrdersError
@@ -36,6 +37,8 @@ class Command(BaseCommand):
 
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, note_signal)
+        lookout = Lookout()
+        lookout.start()
         try:
             account = account_by_slug(options["account"])
             follow_stream(
@@ -46,4 +49,6 @@ class Command(BaseCommand):
             )
         except (BrokerError, OrdersError) as error:
             raise CommandError(str(error), returncode=2) from error
+        finally:
+            lookout.stop()
         say("stream: stopped")

@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from alerts.lookout import Lookout
 from tradingsite.installation import run_folder
 from tradingsite.people import ensure_groups
 from tradingsite.preconditions import require_database
@@ -24,5 +25,10 @@ class Command(BaseCommand):
             say(f"ended {survivors} processes that had outlived an earlier worker")
         ensure_groups()
         sync_schedules()
-        with Supervisor(register=Register(run_folder())) as supervisor:
-            run_worker(supervisor=supervisor, ticker=Ticker())
+        lookout = Lookout()
+        lookout.start()
+        try:
+            with Supervisor(register=Register(run_folder())) as supervisor:
+                run_worker(supervisor=supervisor, ticker=Ticker())
+        finally:
+            lookout.stop()

@@ -1,0 +1,146 @@
+"""Carry the recorded messages to their channels, each channel in a thread of its own while it is being sent to.
+
+Recorded, claimed, sent, noted: the network is asked outside every transaction, and a channel that hangs keeps neither
+the other channels nor its caller waiting. What a dead process had in hand is taken up again, once.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import F
+
+from alerts.models import Channel, Delivery
+from alerts.sending import SEND_SECONDS, Outcome, not_sent, send
+from alerts.wording import Message
+from work.holders import is_gone, this_process
+
+#: Waits before the tries after the first one.
+PAUSES = tuple(timedelta(seconds=seconds) for seconds in (15, 60, 300, 900, 3600))
+#: Nobody sends for so long: who claimed it is gone, or hangs for good.
+CLAIM_LASTS = timedelta(seconds=90)
+#: What hangs beyond its own time-out is given up, and its thread left to itself.
+GIVEN_UP_AFTER = timedelta(seconds=SEND_SECONDS + 15)
+#: A second interruption may be the message's own fault, and it may have arrived twice.
+MOST_INTERRUPTIONS = 2
+_LOOK_SECONDS = 0.02
+
+Send = Callable[[str, Message], Outcome]
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Errand:
+    delivery: Delivery
+    began_at: datetime
+    outcome: Outcome | None = None
+    thread: threading.Thread | None = field(default=None)
+
+
+def send_to(channel: str, message: Message) -> Outcome:
+    return send(channel, message, settings.ALERT_CHANNELS)
+
+
+class Courier:
+    """Belongs to one thread. `send` is what asks the network."""
+
+    def __init__(self, send: Send = send_to) -> None:
+        self._send = send
+        self._errands: dict[int, _Errand] = {}  # by channel
+
+    def carry(self, now: Callable[[], datetime], *, seconds: float) -> None:
+        """Send what is due, for about so many seconds; what takes longer goes on beside the caller."""
+        deadline = time.monotonic() + seconds
+        take_back(now())
+        while True:
+            self._note_ended(now())
+            started = self._start(now())
+            if (not self._errands and not started) or time.monotonic() >= deadline:
+                return
+            self._wait(deadline)
+
+    def _wait(self, deadline: float) -> None:
+        """Until one of them ends."""
+        while all(errand.outcome is None for errand in self._errands.values()) and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
+
+    def _start(self, now: datetime) -> int:
+        """Take one message for each channel that is free."""
+        started = 0
+        channels = Channel.objects.filter(is_on=True, name__in=settings.ALERT_CHANNELS)
+        for channel in channels.exclude(pk__in=list(self._errands)):
+            delivery = claim_next(channel, now=now)
+            if delivery is not None:
+                self._errands[channel.pk] = errand = _Errand(delivery, now)
+                errand.thread = threading.Thread(
+                    target=self._run, args=(errand, channel.name), name=f"alert-{channel.name}", daemon=True
+                )
+                errand.thread.start()
+                started += 1
+        return started
+
+    def _run(self, errand: _Errand, channel: str) -> None:
+        """In the thread of the errand: no database."""
+        row = errand.delivery
+        message = Message(row.title, row.body, is_html=row.report_id is not None)
+        try:
+            errand.outcome = self._send(channel, message)
+        except BaseException as error:  # a thread that dies silently would look like one that hangs
+            errand.outcome = not_sent(f"It could not be sent ({type(error).__name__}).")
+
+    def _note_ended(self, now: datetime) -> None:
+        for channel_id, errand in list(self._errands.items()):
+            outcome = errand.outcome
+            if outcome is None and now - errand.began_at >= GIVEN_UP_AFTER:
+                waited = int(GIVEN_UP_AFTER.total_seconds())
+                outcome = not_sent(f"There was no end to it within {waited} s; it may have arrived.")
+            if outcome is not None:
+                note(errand.delivery, outcome, now=now)
+                del self._errands[channel_id]
+
+
+def claim_next(channel: Channel, *, now: datetime) -> Delivery | None:
+    """Take the channel's oldest message that is due. Whoever updates the row first has it."""
+    due = Delivery.objects.filter(channel=channel, state=Delivery.State.WAITING, not_before__lte=now)
+    for delivery in due.order_by("created_at", "id")[:5]:
+        mine = Delivery.objects.filter(pk=delivery.pk, state=Delivery.State.WAITING, attempts=delivery.attempts)
+        if mine.update(
+            state=Delivery.State.SENDING, claimed_by=this_process(), claimed_at=now, attempts=F("attempts") + 1
+        ):
+            delivery.refresh_from_db()
+            return delivery
+    return None
+
+
+def note(delivery: Delivery, outcome: Outcome, *, now: datetime) -> None:
+    """Write down how it went; what did not go is tried again, later and later, a handful of times."""
+    mine = Delivery.objects.filter(
+        pk=delivery.pk, state=Delivery.State.SENDING, claimed_by=delivery.claimed_by, attempts=delivery.attempts
+    )
+    words = outcome.words[:300]
+    if outcome.was_sent:
+        mine.update(state=Delivery.State.SENT, ended_at=now, outcome=words)
+        return
+    log.warning("delivery %s by channel %s failed: %s", delivery.pk, delivery.channel_id, words)
+    if delivery.attempts > len(PAUSES):
+        mine.update(state=Delivery.State.FAILED, ended_at=now, outcome=words)
+    else:
+        later = now + PAUSES[delivery.attempts - 1]
+        mine.update(state=Delivery.State.WAITING, not_before=later, outcome=words)
+
+
+def take_back(now: datetime) -> None:
+    """What was claimed and never noted: its process is gone. It goes out once more, and no third time."""
+    for row in Delivery.objects.filter(state=Delivery.State.SENDING).only("claimed_by", "claimed_at", "interruptions"):
+        if not is_gone(row.claimed_by) and row.claimed_at is not None and abs(now - row.claimed_at) < CLAIM_LASTS:
+            continue
+        mine = Delivery.objects.filter(pk=row.pk, state=Delivery.State.SENDING, claimed_by=row.claimed_by)
+        if row.interruptions + 1 >= MOST_INTERRUPTIONS:
+            words = "Its sender ended twice before the outcome was noted; it may have arrived."
+            mine.update(state=Delivery.State.FAILED, ended_at=now, outcome=words, interruptions=F("interruptions") + 1)
+        else:
+            mine.update(state=Delivery.State.WAITING, not_before=now, interruptions=F("interruptions") + 1)
