@@ -123,16 +123,17 @@ def repair(world: World) -> list[Fix]:
     run = _reconcile(world)
     for _ in range(MOST_ROUNDS):
         expect(run.state != Run.State.INCOMPLETE, f"With nothing wrong the read is incomplete: {run.incomplete_reason}")
-        fixes = list(Fix.objects.filter(account=world.account).proposed())
-        if run.state == Run.State.IN_SYNC or not fixes:
-            break
+        mine = Fix.objects.filter(account=world.account)
+        fixes = list(mine.proposed())
+        if run.state == Run.State.IN_SYNC or not (fixes or mine.awaiting_apply().exists()):
+            break  # what a policy approved by itself waits for nobody but a worker
         _approve(fixes)
         TIME.advance(61)  # what is applied when Alpaca takes no more requests waits for the next minute
-        mine = apply_approved(account=world.read_afresh(), actor="ops").fixes
-        if any(fix.acts_at_broker for fix in mine):
+        done = apply_approved(account=world.read_afresh(), actor="ops").fixes
+        if any(fix.acts_at_broker for fix in done):
             drain(world, TIME.random)  # the worker sends what was approved, and looks what became of it
             world.has_acted = True
-        for fix in Fix.objects.filter(pk__in=[fix.pk for fix in mine]):
+        for fix in Fix.objects.filter(pk__in=[fix.pk for fix in done]):
             # Approved while a policy's window was open and applied when it had closed: the next round approves anew.
             has_lapsed = fix.state == Fix.State.PROPOSED and fix.outcome.endswith("The approval lapsed.")
             if not has_lapsed and fix.state not in {Fix.State.VERIFIED, Fix.State.STALE, Fix.State.WITHDRAWN}:
