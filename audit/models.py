@@ -1,8 +1,10 @@
-"""Who did what, when, why, and what it changed. Rows are only ever added."""
+"""Who did what, when, why, and what it changed. Rows are only ever added: the database itself refuses the rest."""
 
 from typing import Any
 
-from django.db import models
+from django.db import models, transaction
+
+from audit.digests import content_digest
 
 
 class AuditEntry(models.Model):
@@ -18,6 +20,10 @@ class AuditEntry(models.Model):
     reason = models.TextField(blank=True)
     before: Any = models.JSONField(null=True)
     after: Any = models.JSONField(null=True)
+    correlation_id = models.CharField(
+        max_length=64, blank=True, db_index=True, help_text="The same in every log line of the act."
+    )
+    digest = models.CharField(max_length=64, editable=False, help_text="SHA-256 of what the entry says.")
 
     class Meta:
         ordering = ("-at", "-id")
@@ -26,3 +32,27 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.actor} {self.action}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Store it as the next in the chain."""
+        from audit.chain import link
+
+        self.digest = content_digest(self)
+        with transaction.atomic(savepoint=False):
+            super().save(*args, **kwargs)
+            link(self)
+
+
+class AuditLink(models.Model):
+    """An entry's place in the chain. Its digest stands for the entry and for all before it."""
+
+    sequence = models.PositiveBigIntegerField(primary_key=True, help_text="1, 2, 3 … without gaps.")
+    entry = models.OneToOneField(AuditEntry, on_delete=models.PROTECT, related_name="link")
+    previous = models.CharField(max_length=64, help_text="The digest before it.")
+    digest = models.CharField(max_length=64, help_text="SHA-256 of the digest before it and what the entry says.")
+
+    class Meta:
+        ordering = ("sequence",)
+
+    def __str__(self) -> str:
+        return f"{self.sequence}:{self.digest}"
