@@ -19,6 +19,7 @@ from alerts.conditions import conditions_of
 from alerts.courier import Courier
 from alerts.looking import look
 from alerts.noting import note
+from alerts.summing import sum_up
 from work import leases
 
 LEASE = "lookout"
@@ -87,3 +88,4 @@ def look_and_note() -> None:
     ensure_channels(now)
     waiting = timedelta(minutes=settings.ALERT_APPROVAL_MINUTES)
     note(conditions_of(look(now), now=now, approval_after=waiting), now=now)
+    sum_up(now)

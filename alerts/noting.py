@@ -17,6 +17,7 @@ from alerts.models import Alert, Channel, Delivery
 from alerts.telling import Purpose, purpose_of
 from alerts.wording import Message
 from broker.models import Account
+from reconciliation.kinds import Severity
 
 #: The row of an alert that stays as it is is written this often.
 SEEN_EVERY = timedelta(seconds=20)
@@ -123,11 +124,18 @@ def record(
     severity: str = "",
 ) -> Delivery:  # fmt: skip
     """Write down one message. Beyond the channel's number in an hour it is held back for a summary."""
-    lately = Delivery.objects.filter(channel=channel, created_at__gt=now - WINDOW, alert__isnull=False)
-    is_throttled = alert is not None and (
-        lately.exclude(state__in=(Delivery.State.HELD, Delivery.State.SUMMED_UP)).count() >= channel.most_an_hour
-    )
+    is_throttled = alert is not None and _sent_lately(channel, now) >= _most(channel, severity)
     return Delivery.objects.create(
         channel=channel, alert=alert, purpose=purpose, severity=severity, title=message.title, body=message.body,
         state=Delivery.State.HELD if is_throttled else Delivery.State.WAITING, created_at=now, not_before=now,
     )  # fmt: skip
+
+
+def _sent_lately(channel: Channel, now: datetime) -> int:
+    lately = Delivery.objects.filter(channel=channel, created_at__gt=now - WINDOW, alert__isnull=False)
+    return lately.exclude(state__in=(Delivery.State.HELD, Delivery.State.SUMMED_UP)).count()
+
+
+def _most(channel: Channel, severity: str) -> int:
+    """A quarter of the hour's number is kept for what is critical: a storm of lesser troubles must not hide it."""
+    return channel.most_an_hour if severity == Severity.CRITICAL else channel.most_an_hour - channel.most_an_hour // 4

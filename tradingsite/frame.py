@@ -7,6 +7,7 @@ from functools import cached_property
 from django.http import HttpRequest
 from django.utils import timezone
 
+from alerts.models import Alert
 from broker.models import Account, AccountSnapshot
 from orders.account_choice import chosen_account
 from reconciliation.models import Drift, Run
@@ -100,6 +101,10 @@ class Frame:
     @cached_property
     def open_drift_count(self) -> int:
         return Drift.objects.filter(account=self.account).open().roots().count()
+
+    @cached_property
+    def open_alert_count(self) -> int:
+        return Alert.objects.filter(state=Alert.State.OPEN).count()
 
     @cached_property
     def last_run(self) -> Run | None:

@@ -11,7 +11,7 @@ TRADER, OPS, ADMIN = "trader", "ops", "admin"
 BROKER = "broker"
 
 # Everybody sees everything that is the program's own.
-_OUR_APPS = ("audit", "broker", "orders", "positions", "reconciliation", "work")
+_OUR_APPS = ("alerts", "audit", "broker", "orders", "positions", "reconciliation", "work")
 
 _OPS_MAY = (
     "reconciliation.start_run",
@@ -29,6 +29,7 @@ _ADMIN_MAY = (
     "positions.change_riskparameters",
     "broker.change_account",
     "broker.import_history",
+    "alerts.change_channel",
     *(f"reconciliation.{act}_backfillpolicy" for act in ("add", "change", "delete")),
     "reconciliation.add_ignorerule",
     "reconciliation.change_ignorerule",

@@ -12,6 +12,7 @@ urlpatterns = [
     path("reconciliation/", include("reconciliation.urls")),
     path("protection/", protection_views.board, name="protection"),
     path("insight/", insight_views.insight, name="insight"),
+    path("", include("alerts.urls")),
     path("audit/", include("audit.urls")),
     path("saved-links/", include("bookmarks.urls")),
     path("system/", system_views.system, name="system"),

@@ -22,6 +22,7 @@ JUMPS = (
     Jump("n", "Runs", "reconciliation:runs"),
     Jump("t", "Protection", "protection"),
     Jump("i", "Insight", "insight"),
+    Jump("l", "Alerts", "alerts:list"),
     Jump("u", "Audit", "audit:list"),
     Jump("s", "System", "system"),
     Jump("a", "Admin", "admin:index", needs_staff=True),
