@@ -47,6 +47,8 @@ class LedgerEntry:
     kind: Kind = "fill"
     is_estimated: bool = False
     ratio: Decimal | None = None
+    entered_by: str = ""  # the person whose number the price is
+    price_at_broker: Decimal | None = None  # what the broker's average takes it to have cost, where that is another
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,7 @@ class RoundTrip:
     closed_at: datetime | None
     is_estimated: bool
     entries: tuple[LedgerEntry, ...]
+    entered_by: str = ""  # whose numbers are in it
 
     @property
     def is_open(self) -> bool:
@@ -99,6 +102,13 @@ def position_at(entries: Iterable[LedgerEntry], at: datetime | None = None) -> N
     if trips and trips[-1].is_open:
         return NetPosition(trips[-1].qty, trips[-1].avg_entry_price)
     return NetPosition(_ZERO, None)
+
+
+def as_broker_counts(entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
+    """Return the ledger with the broker's own prices where a person entered another: its average follows from those."""
+    return [
+        entry if entry.price_at_broker is None else replace(entry, price=entry.price_at_broker) for entry in entries
+    ]
 
 
 def split_factor(ratio: Decimal) -> Fraction:
@@ -137,6 +147,8 @@ class _Trip:
     left_qty: Decimal = _ZERO
     left_value: Decimal = _ZERO
     entries: list[LedgerEntry] = field(default_factory=list)
+    came_by: set[str] = field(default_factory=set)  # whose numbers are in the average entry, and in the exit
+    left_by: set[str] = field(default_factory=set)
 
     def enter(self, entry: LedgerEntry) -> None:
         value = entry.qty * entry.price
@@ -145,6 +157,7 @@ class _Trip:
         self.cash -= value
         self.entered_qty += entry.qty
         self.entered_cost += value
+        self.came_by.add(entry.entered_by)
         self.entries.append(entry)
 
     def leave(self, entry: LedgerEntry) -> None:
@@ -155,6 +168,7 @@ class _Trip:
         self.cash -= value
         self.left_qty += entry.qty
         self.left_value += value
+        self.left_by.add(entry.entered_by)
         self.entries.append(entry)
         if not remaining:
             self.closed_at = entry.at
@@ -163,6 +177,7 @@ class _Trip:
         cost = self.qty * entry.price
         self.restated += cost - self.cost
         self.cost = cost
+        self.came_by = {entry.entered_by}
         self.entries.append(entry)
 
     def split(self, entry: LedgerEntry) -> None:
@@ -194,6 +209,7 @@ class _Trip:
             closed_at=self.closed_at,
             is_estimated=any(entry.is_estimated for entry in self.entries),
             entries=tuple(self.entries),
+            entered_by=", ".join(sorted((self.came_by | self.left_by) - {""})),
         )
 
 

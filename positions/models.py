@@ -39,6 +39,10 @@ class Adjustment(models.Model):
     is_estimated = models.BooleanField(
         default=False, help_text="The price is a stand-in or a guess, and shown as such."
     )
+    entered_by = models.CharField(max_length=150, blank=True, help_text="The person whose number the price is.")
+    price_at_broker = ExactDecimalField(
+        null=True, blank=True, help_text="What Alpaca's average takes it to have cost, where a person entered another."
+    )
     recorded_at = models.DateTimeField()
     recorded_by = models.CharField(max_length=150)
 
@@ -76,6 +80,7 @@ class Position(models.Model):
     opened_at = models.DateTimeField(null=True)
     closed_at = models.DateTimeField(null=True)
     is_estimated = models.BooleanField(default=False, help_text="A price in its ledger is a stand-in or a guess.")
+    entered_by = models.TextField(blank=True, help_text="Whose numbers are among its prices.")
 
     # By the parameters in force when it was opened or last recalculated; a closed one keeps what it had.
     stop_loss = ExactDecimalField(null=True)

@@ -18,7 +18,7 @@ from positions.risk import levels, percent_between, total_risk
 #: What the ledger says.
 FACTS = (
     "state", "side", "qty", "entry_qty", "avg_entry_price", "cost_basis", "avg_exit_price", "realized_pl",
-    "opened_at", "closed_at", "is_estimated",
+    "opened_at", "closed_at", "is_estimated", "entered_by",
 )  # fmt: skip
 #: What the parameters make of it.
 LEVELS = (

@@ -107,6 +107,8 @@ def ledger_of(account: Account, symbols: Collection[str] | None = None) -> dict[
                 kind=_KINDS[line.kind],
                 is_estimated=line.is_estimated,
                 ratio=line.ratio,
+                entered_by=line.entered_by,
+                price_at_broker=line.price_at_broker,
             )
         )
     return dict(ledger)
