@@ -20,7 +20,8 @@ from broker.errors import BrokerError, NotFound
 from broker.gateway import Gateway, open_gateway
 from broker.models import Account
 from broker.stream_state import is_streamed
-from broker.types import BrokerFill, BrokerOrder, OrdersPage
+from broker.taken_back import without_taken_back
+from broker.types import BrokerActivity, BrokerFill, BrokerOrder, OrdersPage
 from orders.booking import book_facts
 from orders.errors import OrdersError
 from orders.lifecycle import SubmissionState, is_terminal
@@ -201,14 +202,18 @@ def _fills(reading: Reading, orders: Sequence[Order], states: dict[str, BrokerOr
 
 
 def _listed_fills(reading: Reading, lacking: Sequence[Order]) -> dict[str, list[BrokerFill]]:
-    found: dict[str, list[BrokerFill]] = defaultdict(list)
+    """Return the executions that stand: one that was taken back is not booked, or it would come and go."""
     wanted = {order.broker_order_id for order in lacking}
+    listed: dict[str, BrokerFill] = {}
+    taken_back: list[BrokerActivity] = []
     for page in reading.gateway.activities_since(_earliest(lacking)):
-        for fill in page.fills:
-            if fill.broker_order_id in wanted:
-                found[fill.broker_order_id].append(fill)
+        listed.update((fill.activity_id, fill) for fill in page.fills if fill.broker_order_id in wanted)
+        taken_back += page.others
         if not reading.has_calls_left:
             break
+    found: dict[str, list[BrokerFill]] = defaultdict(list)
+    for fill in without_taken_back(listed, taken_back).values():
+        found[fill.broker_order_id].append(fill)
     return found
 
 

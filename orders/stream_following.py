@@ -24,6 +24,8 @@ from broker.gateway import Gateway, open_gateway
 from broker.models import Account
 from broker.stream import Closed, Heard, Opened, Unreadable, Update, open_stream
 from broker.stream_state import StreamNote
+from broker.taken_back import without_taken_back
+from broker.types import BrokerActivity, BrokerFill
 from orders.errors import OrdersError
 from orders.following import follow_orders, look
 from orders.models import Fill, Order
@@ -233,12 +235,17 @@ class Follower:
         self._due["read"] = time.monotonic() + _READ_AT_MOST_EVERY
 
     def _read_fills(self, since: datetime, now: datetime) -> None:
+        listed: dict[str, BrokerFill] = {}
+        taken_back: list[BrokerActivity] = []
         pages = self._open_gateway().activities_since(since - _READ_BEFORE)
         for number, page in enumerate(pages, start=1):
-            self._streaming.book_fills(page.fills, now)
+            listed.update((fill.activity_id, fill) for fill in page.fills)
+            taken_back += page.others
             if number >= _READ_PAGES:
                 log.warning("more was filled in the gap than is read here: the rest is left to reconciliation")
-                return
+                break
+        # All pages first: what one lists, a later one may take back.
+        self._streaming.book_fills(without_taken_back(listed, taken_back).values(), now)
 
     def _pause_reading(self, *, is_good: bool) -> None:
         self._read_pause = _READ_AGAIN_AFTER if is_good else min(self._read_pause * 2, _LONGEST_PAUSE)

@@ -137,3 +137,19 @@ def test_recorded_orders_are_nobody_s_to_follow(sim, sim_account):
     record(sim_account)
     follow(sim_account)
     assert sim.requests() == []
+
+
+@pytest.mark.usefixtures("high_price")
+def test_what_was_taken_back_is_not_booked_from_a_list(sim, sim_account):
+    """Of several orders the list is read, which shows an execution that was corrected, its reversal and the new one."""
+    batch = release(sim_account, many(5))
+    execute_batch(batch_id=batch.pk, now=timezone.now())
+    sim.price("AAPL", "99")
+    orders = list(batch.orders.order_by("pk"))
+    for order in orders:
+        sim.wait_for_status(order.client_order_id, "filled")
+    sim.act("correct", order_id=orders[2].broker_order_id, price="98")
+    follow(sim_account, seconds=3)
+    booked = {order.pk: list(order.fills.values_list("qty", "price")) for order in orders}
+    assert booked[orders[2].pk] == [(Decimal(3), Decimal(98))]
+    assert [len(fills) for fills in booked.values()] == [1] * 5

@@ -1,5 +1,7 @@
 """What the stream tells is in the books at once, whatever happens to its frames and its connection."""
 
+from decimal import Decimal
+
 import pytest
 
 from orders.models import Fill, Order
@@ -82,6 +84,20 @@ def test_what_was_missed_while_the_socket_was_closed_is_read(sim, sim_account):
         state = wait_for(lambda: state_of(sim_account), "the state")
         assert state.reconnects == before.reconnects + 1
         assert state.gap_since is None
+
+
+@pytest.mark.usefixtures("rare_sweeps")
+def test_what_was_taken_back_while_the_socket_was_closed_is_not_booked(sim, sim_account):
+    order = place(sim, sim_account)
+    with following(sim_account):
+        before = wait_live(sim_account)
+        sim.fault("close_socket")
+        fill(sim, order)
+        sim.act("correct", order_id=order.broker_order_id, price="98")
+        wait_live(sim_account, since=before.connected_at)
+        wait_booked(order)
+        wait_for(lambda: state_of(sim_account).gap_since is None, "the end of the reading")
+        assert list(order.fills.values_list("price", flat=True)) == [Decimal(98)]
 
 
 @pytest.mark.usefixtures("rare_sweeps")
