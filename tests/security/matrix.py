@@ -33,6 +33,10 @@ class Rule:
     wish: Wish = lambda _world: {}
     writes: bool = False
     ends_at_login: bool = False
+    #: What others are told: "missing" where they shall not even know that it is there.
+    refusal: str = "forbidden"
+    #: Where even those who get through may find nothing.
+    may_be_missing: bool = False
     #: Another row than the world's usual one.
     values: Callable[[World], Mapping[str, Any]] = field(default=lambda _world: {})
 
@@ -88,11 +92,13 @@ RULES: dict[str, Rule] = {
             "reconciliation:fix",
             "alerts:list",
             "alerts:deliveries",
+            "alerts:reports",
+            "alerts:report",
         ),
         _page(),
     ),
     "bookmarks:save": _act(PEOPLE, lambda _: {"name": "Mine", "address": "/orders/?status=new"}),
-    "bookmarks:forget": Rule(post=PEOPLE),  # somebody else's link is not there: 404
+    "bookmarks:forget": _act(frozenset({"trader"}), refusal="missing"),  # it is the trader's own
     # --- orders ---
     "orders:batch-upload": Rule(
         get=OPS, post=OPS, wish=lambda _: {"file": SimpleUploadedFile("a.csv", CSV, "text/csv")}
@@ -197,7 +203,7 @@ def rule_of(name: str) -> Rule | None:
         return RULES[name]
     if name.startswith("admin:unnamed "):
         # Old addresses of objects, and whatever else begins like the admin: redirects and 404 for who may enter it.
-        return Rule(get=ADMIN, post=ADMIN)
+        return Rule(get=ADMIN, post=ADMIN, may_be_missing=True)
     model, _, view = name.removeprefix("admin:").rpartition("_")
     if not name.startswith("admin:") or model not in MODELS:
         return None

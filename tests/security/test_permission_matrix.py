@@ -52,12 +52,12 @@ def expected(rule: Rule, person: str, way: str, *, is_admin: bool) -> set[str]:
         return {"forbidden"}
     who = rule.get if way.startswith("GET") else rule.post
     if person in (who or ()):
-        return {"done", "missing", "login"} if rule.ends_at_login else {"done", "missing"}
+        return {"done"} | ({"login"} if rule.ends_at_login else set()) | ({"missing"} if rule.may_be_missing else set())
     if person == "anonymous":
         return {"login"} if rule.get is None or person not in rule.get else {"method"}
     if who is None:
         return {"method", "forbidden", "login"} if is_admin else {"method", "forbidden"}
-    return {"login", "forbidden", "method"} if is_admin else {"forbidden"}
+    return {"login", "forbidden", "method"} if is_admin else {rule.refusal}
 
 
 def complaints(address: Address, rule: Rule, made: World, clients: dict[str, Client]) -> Iterator[str]:
