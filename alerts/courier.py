@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 @dataclass(slots=True)
 class _Errand:
     delivery: Delivery
+    message: Message
     began_at: datetime
     outcome: Outcome | None = None
     thread: threading.Thread | None = field(default=None)
@@ -75,7 +76,7 @@ class Courier:
         for channel in channels.exclude(pk__in=list(self._errands)):
             delivery = claim_next(channel, now=now)
             if delivery is not None:
-                self._errands[channel.pk] = errand = _Errand(delivery, now)
+                self._errands[channel.pk] = errand = _Errand(delivery, _message(delivery), now)
                 errand.thread = threading.Thread(
                     target=self._run, args=(errand, channel.name), name=f"alert-{channel.name}", daemon=True
                 )
@@ -85,10 +86,8 @@ class Courier:
 
     def _run(self, errand: _Errand, channel: str) -> None:
         """In the thread of the errand: no database."""
-        row = errand.delivery
-        message = Message(row.title, row.body, is_html=row.report_id is not None)
         try:
-            errand.outcome = self._send(channel, message)
+            errand.outcome = self._send(channel, errand.message)
         except BaseException as error:  # a thread that dies silently would look like one that hangs
             errand.outcome = not_sent(f"It could not be sent ({type(error).__name__}).")
 
@@ -101,6 +100,12 @@ class Courier:
             if outcome is not None:
                 note(errand.delivery, outcome, now=now)
                 del self._errands[channel_id]
+
+
+def _message(delivery: Delivery) -> Message:
+    """A report goes as HTML where mail is sent, and as Markdown everywhere else."""
+    report = delivery.report
+    return Message(delivery.title, delivery.body, html=report.html if report else "", is_markdown=report is not None)
 
 
 def claim_next(channel: Channel, *, now: datetime) -> Delivery | None:

@@ -5,7 +5,8 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import QueryDict
 
-from alerts.models import Alert, Delivery
+from alerts.models import Alert, DailyReport, Delivery
+from broker.models import Account
 from ui.tables import Column, Table
 
 ALERTS: Table[Alert] = Table(
@@ -45,6 +46,26 @@ DELIVERIES: Table[Delivery] = Table(
         Column(name="body", value=lambda d: d.body),
     ),
 )  # fmt: skip
+
+REPORTS: Table[DailyReport] = Table(
+    in_database=True,
+    default_sort="-day",
+    columns=(
+        Column(name="day", label="Day", sort_field="day", value=lambda r: r.day.isoformat()),
+        Column(name="equity", label="Equity", kind="number", value=lambda r: (r.facts["money"] or {}).get("equity")),
+        Column(name="day_change", label="Change", kind="number",
+               value=lambda r: (r.facts["money"] or {}).get("day_change")),
+        Column(name="orders", label="Orders", kind="number", value=lambda r: r.facts["order_count"]),
+        Column(name="found", label="Drift found", kind="number", value=lambda r: r.facts["drift"]["found_count"]),
+        Column(name="open", label="Drift open", kind="number", value=lambda r: r.facts["drift"]["open_count"]),
+        Column(name="alerts", label="Alerts", kind="number", value=lambda r: r.facts["alert_count"]),
+        Column(name="made_at", label="Made", kind="time", sort_field="made_at", value=lambda r: r.made_at),
+    ),
+)  # fmt: skip
+
+
+def listed_reports(account: Account) -> "QuerySet[DailyReport]":
+    return DailyReport.objects.filter(account=account).defer("markdown", "html")
 
 
 def listed_alerts(params: QueryDict) -> "QuerySet[Alert]":

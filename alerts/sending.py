@@ -8,6 +8,7 @@ from alerts.wording import Message
 
 #: The whole of one message; connecting and each answer have limits of their own in Apprise (4 s).
 SEND_SECONDS = 15
+_MAIL = frozenset({"mailto", "mailtos"})
 
 # What Apprise writes about its work may hold addresses, at any level. What is worth telling is in the result.
 _apprise_log = logging.getLogger("apprise")
@@ -42,12 +43,10 @@ def _by_apprise(address: str, message: Message, addresses: Addresses) -> Outcome
     service = apprise.Apprise()
     if not service.add(address):
         return not_sent("The address is not understood. See the form for this service in docs/alerts.md.")
-    result = service.notify(
-        title=message.title,
-        body=message.body,
-        body_format=apprise.NotifyFormat.HTML if message.is_html else apprise.NotifyFormat.TEXT,
-        timeout=SEND_SECONDS,
-    )
+    body, form = message.body, apprise.NotifyFormat.MARKDOWN if message.is_markdown else apprise.NotifyFormat.TEXT
+    if message.html and address.partition("://")[0].lower() in _MAIL:
+        body, form = message.html, apprise.NotifyFormat.HTML
+    result = service.notify(title=message.title, body=body, body_format=form, timeout=SEND_SECONDS)
     if result:
         return Outcome(was_sent=True, words="Sent.")
     said = [entry.message for entry in result.logs() if entry.level in {"WARNING", "ERROR", "CRITICAL"}]

@@ -18,7 +18,8 @@ _LONGEST = 3000
 class Message:
     title: str
     body: str
-    is_html: bool = False
+    is_markdown: bool = False
+    html: str = ""  # the same for services that show HTML
 
 
 def about(condition: Condition, *, purpose: Purpose, since: datetime, now: datetime, site_url: str) -> Message:

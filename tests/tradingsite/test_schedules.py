@@ -8,16 +8,15 @@ from django.core.management import call_command
 from django.utils import timezone
 from django_q.models import Schedule
 
-from tradingsite.schedules import PREFIX, sync_schedules
+from tradingsite.schedules import PREFIX, TIMETABLES, sync_schedules
 from work import leases
 
 pytestmark = pytest.mark.django_db
 CLOSE = PREFIX + "reconcile at the close"
-THIN_OUT = PREFIX + "thin out old figures"
 
 
 def test_declared_schedules_are_made_once():
-    assert sync_schedules() == 2
+    assert sync_schedules() == len(TIMETABLES)
     assert sync_schedules() == 0
     schedule = Schedule.objects.get(name=CLOSE)
     assert schedule.func == "reconciliation.tasks.reconcile_at_close"
@@ -45,7 +44,10 @@ def test_what_is_no_longer_declared_goes_and_other_peoples_rows_stay():
     Schedule.objects.create(name=PREFIX + "old", func="x.y", schedule_type=Schedule.DAILY)
     Schedule.objects.create(name="mine", func="x.y", schedule_type=Schedule.DAILY)
     sync_schedules()
-    assert set(Schedule.objects.values_list("name", flat=True)) == {CLOSE, THIN_OUT, "mine"}
+    assert set(Schedule.objects.values_list("name", flat=True)) == {
+        *(PREFIX + timetable.name for timetable in TIMETABLES),
+        "mine",
+    }
 
 
 def test_while_another_process_does_it_nothing_is_doubled():
@@ -57,7 +59,7 @@ def test_while_another_process_does_it_nothing_is_doubled():
 def test_the_command_says_what_it_did(capsys):
     call_command("sync_schedules")
     call_command("sync_schedules")
-    assert capsys.readouterr().out == "2 schedules changed.\nThe schedules are as declared.\n"
+    assert capsys.readouterr().out == f"{len(TIMETABLES)} schedules changed.\nThe schedules are as declared.\n"
 
 
 def test_the_declared_functions_exist():
