@@ -2,23 +2,33 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 from reconciliation.broker_wording import acts_in_words
-from reconciliation.columns import columns
+from reconciliation.columns import Row, columns
 from reconciliation.kinds import Kind, Severity
 from reconciliation.models import Drift, Fix
 from reconciliation.reasons import WITHOUT_FIX
-from ui.formatting import money, price, qty
+from ui.formatting import in_new_york, money, price, qty
 
 #: Gravest first.
 SEVERITIES = tuple(severity.value for severity in Severity)
+
+
+def _moment(text: str) -> str:
+    return in_new_york(datetime.fromisoformat(text), today=date.min, style="full")
+
 
 _SPELLED = {
     "qty": qty,
     "filled_qty": qty,
     "filled_avg_price": price,
+    "price": price,
+    "stop_price": price,
+    "limit_price": price,
+    "transaction_time": _moment,
     "avg_entry_price": price,
     "avg_exit_price": price,
     "stop_loss": price,
@@ -29,7 +39,9 @@ _SPELLED = {
     "net_amount": money,
 }
 
-_IDS = frozenset({"client_order_id", "broker_order_id", "replaced_by", "fills"})
+_IDS = frozenset({"client_order_id", "broker_order_id", "replaced_by", "fills", "activity_id"})
+#: Long, and of use only to whoever looks it up at Alpaca: left out where something else tells what changes.
+_FOLDED = "activity id"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +65,7 @@ class Section:
     fields: list[Field]
     hidden: int
     words: str  # what it becomes, in one line
+    at_broker: bool = False  # it is of an order at Alpaca that the fix acts on, and of no row of ours
 
     @property
     def total(self) -> int:
@@ -60,8 +73,8 @@ class Section:
 
     @property
     def is_new(self) -> bool:
-        """The database says nothing of it: there is nothing to compare, all of it is added."""
-        return not any(field.database for field in self.fields)
+        """There is nothing to compare, all of it is added: by a copy to the database, by an act to Alpaca."""
+        return not any(field.broker if self.at_broker else field.database for field in self.fields)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,26 +136,32 @@ def sections_of(fix: Fix, *, all_fields: bool) -> list[Section]:
     sections = []
     rows = columns(fix)
     for name in dict.fromkeys(row.section for row in rows):
-        fields = [
-            Field(
-                label=row.field.replace("_", " "),
-                database=_spell(row.field, row.database),
-                broker=_spell(row.field, row.broker),
-                # What is not written stays as it is.
-                after=_spell(row.field, row.database if row.after is None else row.after),
-                differs=row.broker is not None and (row.broker or "") != (row.database or ""),
-                changes=row.changes and (row.after or "") != (row.database or ""),
-                is_id=row.field in _IDS,
-            )
-            for row in rows
-            if row.section == name
-        ]
-        changed = [field for field in fields if field.changes]
-        shown = fields if all_fields else changed
+        at_broker = fix.acts_at_broker and name == "order"
+        fields = [_field(row, at_broker=at_broker) for row in rows if row.section == name]
+        shown = fields if all_fields else _telling([field for field in fields if field.changes])
         if shown:
-            words = _in_words(fix.after.get(name) or {})
-            sections.append(Section(name=name, fields=shown, hidden=len(fields) - len(shown), words=words))
+            words, hidden = _in_words(fix.after.get(name) or {}), len(fields) - len(shown)
+            sections.append(Section(name=name, fields=shown, hidden=hidden, words=words, at_broker=at_broker))
     return sections or (sections_of(fix, all_fields=True) if rows and not all_fields else [])
+
+
+def _field(row: Row, *, at_broker: bool) -> Field:
+    """What is not written stays as it is: in our database, or at Alpaca where the fix acts there."""
+    was = row.broker if at_broker else row.database
+    after = was if row.after is None else row.after
+    return Field(
+        label=row.field.replace("_", " "),
+        database=_spell(row.field, row.database),
+        broker=_spell(row.field, row.broker),
+        after=_spell(row.field, after),
+        differs=not at_broker and row.broker is not None and (row.broker or "") != (row.database or ""),
+        changes=(after or "") != (was or ""),
+        is_id=row.field in _IDS,
+    )
+
+
+def _telling(changed: list[Field]) -> list[Field]:
+    return [field for field in changed if field.label != _FOLDED] or changed
 
 
 def _in_words(facts: Mapping[str, Any]) -> str:
@@ -175,7 +194,8 @@ def consequence_of(fix: Fix) -> str:
     said = f"It writes {written}." if written else "It folds the position anew from its fills."
     position = position_in_words(fix)
     if position:
-        said += f" {fix.symbol} becomes {position}."
+        is_gone = position == "none"
+        said += f" {fix.symbol} is no position any more." if is_gone else f" {fix.symbol} becomes {position}."
     said += _effects_in_words(fix)
     return f"{said} Only our database changes, after Alpaca was read again; nothing is sent. It can be undone."
 
@@ -220,7 +240,8 @@ def _written(operation: Mapping[str, Any]) -> str:
         case "take_back_adjustment":
             return f"the end of a correction of {operation.get('qty')} {operation.get('symbol')}"
         case "take_out_fill":
-            return "one fill less" if not operation.get("fills") else "one fill as Alpaca has it"
+            is_gone = not operation.get("fills")
+            return "a correction that takes one fill out" if is_gone else "a correction: the fill as Alpaca has it"
         case "accept_terms":
             return "the order's terms as Alpaca has them"
         case "void_order":

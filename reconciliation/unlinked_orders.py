@@ -11,7 +11,10 @@ from reconciliation.broker_cause import broker_cause
 from reconciliation.difference import Difference
 from reconciliation.evidence import LocalOrder
 from reconciliation.kinds import Kind
+from reconciliation.terms import differing_terms, spell_terms, term_in_words
 from reconciliation.wording import dollars_of, fills_in_words, name_of, order_facts, spell_fill
+
+_IN_THE_NAME = frozenset({"side", "qty", "notional"})
 
 
 def found(ours: LocalOrder, theirs: BrokerOrder, fills: tuple[BrokerFill, ...]) -> Difference:
@@ -29,11 +32,21 @@ def replacing(ours: LocalOrder, theirs: BrokerOrder, fills: tuple[BrokerFill, ..
         kind=Kind.REPLACE_CHAIN,
         subject=theirs.broker_order_id,
         sentence=(
-            f"{ours.side} {plain(ours.qty) or ''} {ours.symbol} was replaced at Alpaca by {name_of(theirs)}, "
-            f"which is not recorded: {theirs.status}."
+            f"{ours.side} {plain(ours.qty) or ''} {ours.symbol} was replaced at Alpaca by {name_of(theirs)}"
+            f"{_otherwise(ours, theirs)}, which is not recorded: {theirs.status}."
         ),
         **_facts(theirs, fills, ours),
     )
+
+
+def _otherwise(ours: LocalOrder, theirs: BrokerOrder) -> str:
+    """What the new order has otherwise, but for what its name says."""
+    if ours.terms is None:
+        return ""
+    there = spell_terms(theirs)
+    names = [name for name in differing_terms(ours.terms, theirs) if name not in _IN_THE_NAME]
+    words = ", ".join(term_in_words(name, ours.terms[name], there[name]) for name in names)
+    return f" ({words})" if words else ""
 
 
 def refused(ours: LocalOrder, theirs: BrokerOrder) -> Difference:
