@@ -7,9 +7,10 @@ from typing import Literal
 
 from broker.numbers import plain
 from broker.types import BrokerPosition
-from positions.accounting import LedgerEntry, NetPosition, position_at
+from positions.accounting import LedgerEntry, NetPosition, as_broker_counts, position_at
 from reconciliation.difference import Difference
-from reconciliation.evidence import BrokerEvidence, LocalRecord
+from reconciliation.entered_facts import entered_facts, told_as_entered
+from reconciliation.evidence import BrokerEvidence, EnteredPrice, LocalRecord
 from reconciliation.guesses import guesses_to_take_back, superseding_fills
 from reconciliation.kinds import Kind
 from reconciliation.position_comparison import averages_agree
@@ -25,18 +26,21 @@ def adjust_position(root: Difference, record: LocalRecord, evidence: BrokerEvide
     """Make the ledger agree with Alpaca's position. It infers, so it always needs a person."""
     ledger = record.ledgers.get(root.symbol, ())
     position = evidence.positions.get(root.symbol)
-    held = position_at(ledger)
+    # Alpaca's average tells of its own prices, also where a person entered another one here.
+    held, counted = position_at(ledger), position_at(as_broker_counts(ledger))
     is_average = root.kind == Kind.POSITION_AVG_PRICE
-    if held.qty == _qty(position) and not (is_average and _average_differs(held, position)):
+    if held.qty == _qty(position) and not (is_average and _average_differs(counted, position)):
         return rebuild(root, record, evidence)
-    entries = _adjusting_entries(root, held, evidence, kind=_kind(root.symbol, record, evidence))
+    kind = _kind(root.symbol, record, evidence)
+    entered = record.entered.get(root.key) if kind == "correction" else None
+    entries = _adjusting_entries(root, held, counted, evidence, kind=kind, entered=entered)
     before, after, broker = position_columns(root.symbol, [], record, evidence, extra=entries)
     title = f"Take over Alpaca's average price of {root.symbol}" if is_average else _title(root.symbol, entries)
     return make_proposal(
         root,
         action="adjust_average" if is_average else "adjust_position",
         title=title,
-        operations=[_book(root, entry, held) for entry in entries],
+        operations=[book_line(root, entry, held, reason=entered.reason if entered else "") for entry in entries],
         before={"position": before},
         broker={"position": broker},
         after={"position": after},
@@ -80,32 +84,39 @@ def _kind(symbol: str, record: LocalRecord, evidence: BrokerEvidence) -> GuessKi
 
 
 def _adjusting_entries(
-    root: Difference, held: NetPosition, evidence: BrokerEvidence, *, kind: GuessKind
+    root: Difference,
+    held: NetPosition,
+    counted: NetPosition,
+    evidence: BrokerEvidence,
+    *,
+    kind: GuessKind,
+    entered: EnteredPrice | None,
 ) -> tuple[LedgerEntry, ...]:
-    """What is added comes at Alpaca's average; what is gone leaves at its own average.
+    """What is added comes at Alpaca's average; what is gone leaves at its own average, or at what a person entered.
 
     Leaving at the average books no profit or loss: the true exit price is not known, and a guess would be one.
     """
     position = evidence.positions.get(root.symbol)
     there = _qty(position)
-    parts: list[tuple[Decimal, Decimal]] = []
+    parts: list[tuple[Decimal, Decimal, str]] = []
     leaving = _leaving(held.qty, there)
     if leaving and held.avg_entry_price is not None:
-        parts.append((leaving, held.avg_entry_price))
+        price, by = (entered.price, entered.entered_by) if entered else (held.avg_entry_price, "")
+        parts.append((leaving, price, by))
     coming = there - held.qty - leaving
     if coming and position is not None:
-        parts.append((coming, _price_that_gives(position, held)))
+        parts.append((coming, _price_that_gives(position, counted), ""))
     keys = f"{root.key}|{plain(held.qty)}|{plain(there)}|{parts}"
     name = f"{root.key}:{hashlib.sha256(keys.encode()).hexdigest()[:24]}"
     # Dated after everything that the ledger holds; references of one moment sort as they are booked.
     entries = [
         LedgerEntry(
             at=evidence.read_started_at, order_key=f"{name}:{number}", qty=qty, price=price, kind=kind,
-            is_estimated=True,
+            is_estimated=True, entered_by=by,
         )
-        for number, (qty, price) in enumerate(parts)
+        for number, (qty, price, by) in enumerate(parts)
     ]  # fmt: skip
-    return (*entries, *_average(root, name, held, entries, evidence))
+    return (*entries, *_average(root, name, counted, entries, evidence))
 
 
 def _leaving(held: Decimal, there: Decimal) -> Decimal:
@@ -145,7 +156,7 @@ def _after(held: NetPosition, entries: Sequence[LedgerEntry], evidence: BrokerEv
     return position_at([before, *entries])
 
 
-def _book(root: Difference, entry: LedgerEntry, held: NetPosition) -> Operation:
+def book_line(root: Difference, entry: LedgerEntry, held: NetPosition, *, reason: str = "") -> Operation:
     return {
         "op": "book_adjustment",
         "kind": entry.kind,
@@ -153,9 +164,10 @@ def _book(root: Difference, entry: LedgerEntry, held: NetPosition) -> Operation:
         "qty": plain(entry.qty),
         "price": plain(entry.price),
         "reference": entry.order_key,
-        "reason": root.sentence,
+        "reason": reason if entry.entered_by else root.sentence,
         "is_estimated": entry.is_estimated,
         "stands_on": stands_on(held),
+        **entered_facts(entry),
     }
 
 
@@ -166,7 +178,10 @@ def stands_on(held: NetPosition) -> dict[str, str | None]:
 
 def _title(symbol: str, entries: Sequence[LedgerEntry]) -> str:
     booked = [entry for entry in entries if entry.kind != "average"]
-    parts = [f"{'+' if entry.qty > 0 else ''}{plain(entry.qty)} {symbol} at {plain(entry.price)}" for entry in booked]
+    parts = [
+        f"{'+' if entry.qty > 0 else ''}{plain(entry.qty)} {symbol} at {plain(entry.price)}{told_as_entered(entry)}"
+        for entry in booked
+    ]
     what = "a correction" if booked[0].kind == "correction" else "shares without a trade, a guess"
     return f"Book {' and '.join(parts)} as {what}"
 

@@ -10,6 +10,7 @@ from positions.accounting import position_at
 from positions.models import Adjustment
 from positions.rebuilding import ledger_of
 from reconciliation.adjusting import stands_on
+from reconciliation.entered_facts import entered_columns
 from reconciliation.errors import FixRefused
 from reconciliation.guesses import FIX_REFERENCE
 
@@ -25,8 +26,12 @@ def check_ledger(operation: Mapping[str, Any], account: Account, *, is_first: bo
 def book_adjustment(
     operation: Mapping[str, Any], account: Account, fix_pk: int, number: int, now: datetime
 ) -> Adjustment:
-    """Book it behind everything the ledger holds, so that it does what was shown even if the clocks differ."""
+    """Book it behind everything the ledger holds, so that it does what was shown even if the clocks differ.
+
+    An exit that a person knows of is booked when it was: what was traded since belongs to another round trip.
+    """
     symbol = operation["symbol"]
+    dated = datetime.fromisoformat(operation["at"]) if operation.get("at") else None
     latest = max((entry.at for entry in ledger_of(account, [symbol]).get(symbol, ())), default=now)
     return Adjustment.objects.create(
         account=account,
@@ -34,10 +39,11 @@ def book_adjustment(
         kind=operation["kind"],
         qty=exact(operation["qty"]),
         price=exact(operation["price"]),
-        effective_at=max(now, latest + timedelta(microseconds=1)),
+        effective_at=dated or max(now, latest + timedelta(microseconds=1)),
         reference=f"{FIX_REFERENCE}{fix_pk}:{number}",
         reason=f"Fix {fix_pk}: {operation['reason']}"[:300],
         is_estimated=operation["is_estimated"],
+        **entered_columns(operation),
         recorded_at=now,
         recorded_by=f"{FIX_REFERENCE}{fix_pk}",
     )

@@ -23,6 +23,7 @@ from reconciliation.approving import let_lapse
 from reconciliation.broker_actions import carry_out, record_at_broker
 from reconciliation.corporate_operations import symbols_of
 from reconciliation.errors import FixRefused
+from reconciliation.exitless_rows import exitless_rows
 from reconciliation.models import Fix, Run
 from reconciliation.operations import Undo, perform
 from reconciliation.policies import PolicyBook, session_end
@@ -142,9 +143,10 @@ def _write(fix: Fix, now: datetime) -> dict[str, Any]:
     """Write a copy into our books and return the way back."""
     undo = Undo()
     symbols = symbols_of(fix)
+    exitless = exitless_rows(fix.account, symbols)
     undo.note_positions_before(fix.account, symbols)
     for operation in fix.plan:
         perform(operation=operation, account=fix.account, fix_pk=fix.pk, undo=undo, now=now)
     rebuild_positions(account=fix.account, symbols=symbols, now=now)
     undo.note_positions_after(fix.account, symbols)
-    return undo.as_plan()
+    return {**undo.as_plan(), "exitless": exitless}

@@ -9,18 +9,19 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 from broker.numbers import plain
 from broker.times import NEW_YORK
 from broker.types import BrokerActivity, BrokerPosition
-from positions.accounting import LedgerEntry, NetPosition, position_at, split_factor
+from positions.accounting import LedgerEntry, NetPosition, as_broker_counts, fold, position_at, split_factor
 from reconciliation.difference import Difference
 from reconciliation.evidence import BrokerEvidence, LocalRecord
 from reconciliation.kinds import Kind
 from reconciliation.position_comparison import averages_agree, symbols_in_flight
+from reconciliation.transfer_comparison import compare_transfers
 from reconciliation.without_trade import (
     ACTIVITY_REFERENCE,
-    TRANSFERS,
     agrees,
     explained_positions,
     ledger_with_new_fills,
@@ -42,7 +43,7 @@ def compare_corporate(record: LocalRecord, evidence: BrokerEvidence) -> Iterator
     done = {symbol for difference in renamed for symbol in (difference.symbol, difference.broker["symbol"])}
     for symbol in sorted((set(record.ledgers) | _told_of(evidence)) - moving - done):
         if not agrees(symbol, record, evidence):
-            yield from _split(symbol, record, evidence) or _transfer(symbol, record, evidence)
+            yield from _split(symbol, record, evidence) or compare_transfers(symbol, record, evidence)
 
 
 def _told_of(evidence: BrokerEvidence) -> set[str]:
@@ -56,9 +57,10 @@ def _split(symbol: str, record: LocalRecord, evidence: BrokerEvidence) -> list[D
     """One difference for all the splits of the symbol that are not booked yet, or none."""
     ledger = ledger_with_new_fills(symbol, record, evidence)
     rows = [a for a in unbooked(symbol, record, evidence) if a.activity_type == "SPLIT"]
-    entries = _announced(ledger, rows, evidence.positions.get(symbol)) if rows else []
+    counted = as_broker_counts(ledger)  # their average is told from Alpaca's prices, not from ours
+    entries = _announced(counted, rows, evidence.positions.get(symbol)) if rows else []
     if not entries and not rows:
-        entries = _unannounced(symbol, ledger, record, evidence)
+        entries = _unannounced(symbol, counted, record, evidence)
     if not entries:
         return []
     paid = [row for row in rows if row.net_amount]
@@ -228,6 +230,7 @@ def _new_symbol(old: str, new: str, held: NetPosition, record: LocalRecord, evid
     key = f"{ACTIVITY_REFERENCE}{rows[0].activity_id}" if rows else f"rename:{old}:{new}:{plain(held.qty)}"
     price = held.avg_entry_price or _ZERO
     leaves = LedgerEntry(at=at, order_key=f"{key[:90]}:out", qty=-held.qty, price=price, kind="transfer")
+    comes = replace(leaves, order_key=f"{key[:90]}:in", qty=held.qty, **_entered_before(old, record, evidence))
     return Difference(
         kind=Kind.SYMBOL_CHANGE,
         subject=f"{old}>{new}",
@@ -238,65 +241,16 @@ def _new_symbol(old: str, new: str, held: NetPosition, record: LocalRecord, evid
         "what they cost. Open orders are not touched.",
         dollars=abs(held.qty * price),
         entries=(leaves,),
-        entries_elsewhere=((new, replace(leaves, order_key=f"{key[:90]}:in", qty=held.qty)),),
+        entries_elsewhere=((new, comes),),
         explains=(*explained_positions(old, is_exact=True), *explained_positions(new, is_exact=True)),
         holds_cursor_at=min(moments, default=None),
     )
 
 
-# --- Transfers ------------------------------------------------------------------------------------------------
-
-
-def _transfer(symbol: str, record: LocalRecord, evidence: BrokerEvidence) -> Iterator[Difference]:
-    ledger = ledger_with_new_fills(symbol, record, evidence)
-    rows = [a for a in unbooked(symbol, record, evidence) if a.activity_type in TRANSFERS and a.qty]
-    moves = sorted(((at, row) for row in rows if (at := moment_of(row)) is not None), key=lambda move: move[0])
-    total = sum((row.qty or _ZERO for _, row in moves), _ZERO)
-    is_exact = bool(moves) and position_at(ledger).qty + total == qty_there(symbol, evidence)
-    entries: list[LedgerEntry] = []
-    for at, row in moves:
-        entry = _transferred(at, row, [*ledger, *entries], total, evidence.positions.get(symbol))
-        entries.append(entry)
-        yield Difference(
-            kind=Kind.TRANSFER,
-            subject=row.activity_id,
-            symbol=symbol,
-            local={"activity_id": "", "qty": "0"},
-            broker={"activity_id": row.activity_id, "qty": plain(row.qty), "price": plain(row.price)},
-            sentence=_transfer_sentence(symbol, row, entry),
-            dollars=abs(entry.qty * entry.price),
-            entries=(entry,) if is_exact else (),
-            explains=explained_positions(symbol, is_exact=is_exact),
-            holds_cursor_at=at,
-        )
-
-
-def _transferred(
-    at: datetime, row: BrokerActivity, ledger: list[LedgerEntry], total: Decimal, theirs: BrokerPosition | None
-) -> LedgerEntry:
-    """What leaves goes at its own average. What comes has the basis that Alpaca names, or one giving its average."""
-    held, qty = position_at(ledger, at), row.qty or _ZERO
-    price, is_estimated = row.price, False
-    if held.qty * qty < 0 and held.avg_entry_price is not None:
-        price = held.avg_entry_price
-    elif not price and theirs is not None:
-        is_estimated, price = True, _basis(position_at(ledger), total, theirs)
-    key = f"{ACTIVITY_REFERENCE}{row.activity_id}"[:100]
-    return LedgerEntry(
-        at=at, order_key=key, qty=qty, price=price or _ZERO, kind="transfer", is_estimated=is_estimated or not price
-    )
-
-
-def _basis(held: NetPosition, total: Decimal, theirs: BrokerPosition) -> Decimal:
-    cost = theirs.qty * theirs.avg_entry_price - held.qty * (held.avg_entry_price or _ZERO)
-    price = cost / total if total else _ZERO
-    return price.quantize(Decimal("0.000000001")) if price > 0 else theirs.avg_entry_price
-
-
-def _transfer_sentence(symbol: str, row: BrokerActivity, entry: LedgerEntry) -> str:
-    word = TRANSFERS[row.activity_type]
-    way = "in" if entry.qty > 0 else "out"
-    basis = f"{entry.price:.4f} a share{', a guess from the average at Alpaca' if entry.is_estimated else ''}"
-    return (
-        f"{plain(abs(entry.qty))} {symbol} were {word} ({row.activity_type}, {way}) on {row.day[:10]}; basis {basis}."
-    )
+def _entered_before(old: str, record: LocalRecord, evidence: BrokerEvidence) -> dict[str, Any]:
+    """A number that a person entered goes over with the shares, and so does what Alpaca counts in its place."""
+    ledger = ledger_with_new_fills(old, record, evidence)
+    counted, trip = position_at(as_broker_counts(ledger)), fold(ledger)[-1]
+    if not trip.entered_by or counted.avg_entry_price == trip.avg_entry_price:
+        return {}
+    return {"entered_by": trip.entered_by[:150], "price_at_broker": counted.avg_entry_price, "is_estimated": True}

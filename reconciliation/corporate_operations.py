@@ -11,6 +11,7 @@ from broker.types import BrokerFill
 from positions.cash import book_activity, book_correction
 from positions.models import Adjustment, CashEntry
 from positions.rebuilding import ledger_of
+from reconciliation.entered_facts import entered_columns
 from reconciliation.errors import FixRefused
 from reconciliation.guesses import FIX_REFERENCE
 from reconciliation.models import Fix
@@ -46,6 +47,7 @@ def book_entry(*, operation: Mapping[str, Any], account: Account, fix_pk: int, n
         reference=reference,
         reason=f"Fix {fix_pk}: {operation['reason']}"[:300],
         is_estimated=operation["is_estimated"],
+        **entered_columns(operation),
         recorded_at=now,
         recorded_by=f"{FIX_REFERENCE}{fix_pk}",
     )

@@ -6,6 +6,7 @@ from broker.numbers import plain
 from positions.accounting import LedgerEntry, split_factor
 from reconciliation.cash_planning import copies_of
 from reconciliation.difference import Difference
+from reconciliation.entered_facts import entered_facts, told_as_entered
 from reconciliation.evidence import BrokerEvidence, LocalRecord
 from reconciliation.kinds import Kind
 from reconciliation.proposals import Operation, Proposal, make_proposal, position_columns
@@ -59,7 +60,9 @@ def _title(root: Difference) -> str:
     if root.kind == Kind.SYMBOL_CHANGE:
         return f"Carry {plain(abs(first.qty))} {root.symbol} over to {root.broker['symbol']}"
     sign = "+" if first.qty > 0 else ""
-    return f"Book the transfer of {sign}{plain(first.qty)} {root.symbol} at {plain(first.price)}"
+    return (
+        f"Book the transfer of {sign}{plain(first.qty)} {root.symbol} at {plain(first.price)}{told_as_entered(first)}"
+    )
 
 
 def _book(root: Difference, symbol: str, entry: LedgerEntry, evidence: BrokerEvidence) -> Operation:
@@ -76,4 +79,5 @@ def _book(root: Difference, symbol: str, entry: LedgerEntry, evidence: BrokerEvi
         "reference": entry.order_key,
         "reason": root.sentence,
         "is_estimated": entry.is_estimated,
+        **entered_facts(entry),
     }

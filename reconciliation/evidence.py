@@ -118,6 +118,15 @@ class ClosedPosition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EnteredPrice:
+    """What a person entered where no evidence gives a price: dollars a share."""
+
+    price: Decimal
+    entered_by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Percentages:
     """The parameters that a round trip follows, in percent of its entry price."""
 
@@ -155,5 +164,6 @@ class LocalRecord:
     booked_activities: frozenset[str] = frozenset()  # ids of Alpaca's entries that the ledger or the cash ledger has
     asset_ids: Mapping[str, str] = field(default_factory=dict)  # of held symbols that Alpaca does not show
     cash: CashBooks | None = None  # None: the cash ledger has no opening balance yet
+    entered: Mapping[str, EnteredPrice] = field(default_factory=dict)  # by the key of the difference it is for
     #: For the reference of an estimated entry: fills from before it that were booked after it.
     came_later: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from broker.decimals import ExactDecimalField
 from broker.models import Account
+from reconciliation.entered_rows import EnteredValue  # noqa: F401  # Django looks for models here
 from reconciliation.kinds import KINDS, Kind, Severity
 from reconciliation.querysets import DriftQuerySet, FixQuerySet, RunQuerySet
 from reconciliation.second_person import UNDONE_BY_ANOTHER, UndoneByTwo

@@ -17,6 +17,7 @@ from reconciliation.cash_planning import plan_cash, plan_cash_activity
 from reconciliation.corporate_planning import plan_corporate
 from reconciliation.difference import Difference, Explained, Facts
 from reconciliation.effects import with_effects
+from reconciliation.entered_planning import plan_exit
 from reconciliation.evidence import BrokerEvidence, LocalRecord
 from reconciliation.explanation import new_fills
 from reconciliation.guesses import guesses_to_take_back
@@ -24,7 +25,6 @@ from reconciliation.kinds import Kind
 from reconciliation.opposite_planning import plan_opposites
 from reconciliation.order_planning import (
     plan_busted_fill,
-    plan_closed_without_exit,
     plan_missing_order,
     plan_refused_change,
     plan_terms,
@@ -88,7 +88,7 @@ PLANNERS: Mapping[Kind, Planner] = {
     Kind.REFUSED_CHANGE: plan_refused_change,
     Kind.FILL_BUSTED: plan_busted_fill,
     Kind.INFERRED_SUPERSEDED: plan_superseded,
-    Kind.CLOSED_WITHOUT_EXIT: plan_closed_without_exit,
+    Kind.CLOSED_WITHOUT_EXIT: plan_exit,
     **PROTECTION_PLANNERS,
     **PAIR_PLANNERS,
     **SWAP_PLANNERS,

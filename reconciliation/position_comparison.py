@@ -1,11 +1,12 @@
 """Compare positions: what we hold with what Alpaca holds. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from broker.numbers import plain
 from broker.types import BrokerPosition
 from orders.lifecycle import IN_FLIGHT, TRANSITIONAL_STATUSES, SubmissionState, is_terminal
+from positions.accounting import LedgerEntry, as_broker_counts, position_at
 from reconciliation.difference import Difference
 from reconciliation.evidence import BrokerEvidence, ClosedPosition, LocalPosition, LocalRecord
 from reconciliation.guesses import guesses_to_take_back, superseding_fills
@@ -31,7 +32,7 @@ def compare_positions(record: LocalRecord, evidence: BrokerEvidence) -> Iterator
         if symbol in moving:
             continue
         ours, theirs = record.positions.get(symbol), evidence.positions.get(symbol)
-        difference = _compare_position(symbol, ours, theirs)
+        difference = _compare_position(symbol, ours, theirs, record.ledgers.get(symbol, ()))
         if difference is not None:
             yield difference
             yield from _guesses_whose_fills_came(symbol, record, evidence)
@@ -129,11 +130,13 @@ def _has_working_entry(symbol: str, record: LocalRecord, evidence: BrokerEvidenc
     return False
 
 
-def _compare_position(symbol: str, ours: LocalPosition | None, theirs: BrokerPosition | None) -> Difference | None:
+def _compare_position(
+    symbol: str, ours: LocalPosition | None, theirs: BrokerPosition | None, ledger: Sequence[LedgerEntry]
+) -> Difference | None:
     have = ours.qty if ours else Decimal(0)
     there = theirs.qty if theirs else Decimal(0)
     if have == there:
-        return _compare_average(symbol, ours, theirs)
+        return _compare_average(symbol, ours, theirs, ledger)
     if have == 0:
         kind, text = Kind.POSITION_BROKER_ONLY, f"Alpaca holds {plain(there)} {symbol}; the database has no position."
     elif there == 0:
@@ -145,16 +148,26 @@ def _compare_position(symbol: str, ours: LocalPosition | None, theirs: BrokerPos
     return _position_difference(kind, symbol, ours, theirs, text)
 
 
-def _compare_average(symbol: str, ours: LocalPosition | None, theirs: BrokerPosition | None) -> Difference | None:
+def _compare_average(
+    symbol: str, ours: LocalPosition | None, theirs: BrokerPosition | None, ledger: Sequence[LedgerEntry]
+) -> Difference | None:
     if ours is None or theirs is None or ours.avg_entry_price is None:
         return None
-    if averages_agree(ours.avg_entry_price, theirs):
+    if averages_agree(ours.avg_entry_price, theirs) or _differs_as_entered(ledger, theirs):
         return None
     text = (
         f"The average price of {symbol} is {_round(ours.avg_entry_price)} here and "
         f"{_round(theirs.avg_entry_price)} at Alpaca, for the same quantity."
     )
     return _position_difference(Kind.POSITION_AVG_PRICE, symbol, ours, theirs, text)
+
+
+def _differs_as_entered(ledger: Sequence[LedgerEntry], theirs: BrokerPosition) -> bool:
+    """The averages differ by what a person entered, and by nothing else: that was known, and is shown as entered."""
+    if all(entry.price_at_broker is None for entry in ledger):
+        return False
+    counted = position_at(as_broker_counts(ledger)).avg_entry_price
+    return counted is not None and averages_agree(counted, theirs)
 
 
 def averages_agree(ours: Decimal, theirs: BrokerPosition) -> bool:

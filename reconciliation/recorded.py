@@ -18,6 +18,7 @@ from positions.in_force import ParameterBook
 from positions.models import Adjustment, Position
 from positions.rebuilding import ledger_of
 from reconciliation.cash_record import asset_ids, booked_activities
+from reconciliation.entered_values import entered_prices
 from reconciliation.evidence import (
     BrokerEvidence,
     ClosedPosition,
@@ -64,6 +65,7 @@ def load_record(*, account: Account, evidence: BrokerEvidence, adds_up_anew: boo
         asset_ids=asset_ids(account, stored, evidence),
         cash=cash_books(account, anew=adds_up_anew),
         closed=closed,
+        entered=entered_prices(account),
         came_later=_came_later(account, symbols),
     )
 

@@ -9,6 +9,7 @@ from audit import journal
 from positions.rebuilding import rebuild_positions
 from reconciliation.corporate_operations import symbols_of
 from reconciliation.errors import FixRefused
+from reconciliation.exitless_rows import put_back_exitless
 from reconciliation.followed_levels import follow_again, followed_levels
 from reconciliation.models import Drift, Fix, ReadingCursor
 from reconciliation.operations import check_reversible, restore_closed, reverse
@@ -44,6 +45,7 @@ def undo_fix(*, fix: Fix, actor: str, now: datetime, reason: str = "") -> Fix:
         if follow_again(fix.undo_plan, account=fix.account, present=present):
             rebuild_positions(account=fix.account, symbols=symbols, now=now)
         restore_closed(fix.undo_plan, account=fix.account)
+        put_back_exitless(fix.undo_plan, account=fix.account)
         _read_again_from(fix)
         journal.record(
             at=now,
