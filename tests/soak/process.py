@@ -142,6 +142,10 @@ class Process:
 
         from broker.budget import forget_budgets
 
+        # A killed process loses its transaction with its connection. Here a cursor that nobody has swept up yet keeps
+        # the closed connection half alive, and with it the write lock.
+        if (raw := connections["default"].connection) is not None:
+            raw.rollback()
         connections["default"].close()
         del connections["default"]
         if is_seen_dead:
