@@ -96,6 +96,7 @@ class Demo:
         self._began = time.monotonic()
         self._began_at = timezone.now()
         self._web_port = int(listener.getsockname()[1])
+        self._url = f"http://{ADDRESS}:{self._web_port}"
         self._simulator_port = free_port()
 
     def run(self) -> None:
@@ -156,6 +157,7 @@ class Demo:
                 "ALPACA_BASE_URL": simulator_url(self._simulator_port),
                 "ALPACA_API_KEY": KEY_ID,
                 "ALPACA_SECRET_KEY": KEY_ID,
+                "SITE_URL": self._url,
             },
             grace=grace,
             pass_fds=pass_fds,
@@ -185,14 +187,13 @@ class Demo:
         return at is not None and at > self._began_at
 
     def _announce(self, logins: list[Login]) -> None:
-        url = f"http://{ADDRESS}:{self._web_port}"
         facts: dict[str, Any] = {
-            "url": url, "simulator_url": simulator_url(self._simulator_port), "pid": os.getpid(), "users": logins,
+            "url": self._url, "simulator_url": simulator_url(self._simulator_port), "pid": os.getpid(), "users": logins,
         }  # fmt: skip
         write_private(self._data_dir / DEMO_FILE, facts)
         rule = "-" * 78
         people = [f"  {one['username']:<8}{one['password']:<16}{MAY[one['group']]}" for one in logins]
-        lines = [rule, f"  {url}/", "", *people, "", f"  Data: {self._data_dir}   Ctrl-C ends everything.", rule]
+        lines = [rule, f"  {self._url}/", "", *people, "", f"  Data: {self._data_dir}   Ctrl-C ends everything.", rule]
         say("\n".join([f"demo: ready after {time.monotonic() - self._began:.1f} s", *lines]))
 
 

@@ -29,6 +29,10 @@ PAGES = [
     "/reconciliation/kinds/",
     "/protection/",
     "/insight/",
+    "/alerts/",
+    "/alerts/?status=closed",
+    "/alerts/deliveries/",
+    "/reports/",
     "/audit/",
     "/audit/1/",
     "/system/",
@@ -45,6 +49,7 @@ ADMIN = [
     "/admin/auth/user/",
     "/admin/broker/account/",
     "/admin/audit/auditentry/",
+    "/admin/alerts/channel/",
 ]
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {"color_scheme": "light"},
