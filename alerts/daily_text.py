@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ui.formatting import counted
+
 Facts = Mapping[str, Any]
 #: What Markdown, or HTML within it, would take for more than a letter; and what begins a heading or a list.
 _SPECIAL = re.compile(r"([\\`*_\[\]|~])")
@@ -73,7 +75,8 @@ def _orders(facts: Facts) -> Iterator[str]:
     states = ", ".join(f"{number} {escaped(state)}" for state, number in facts["orders_by_state"].items())
     yield "## Orders"
     yield ""
-    yield f"{facts['order_count']} orders{f' ({states})' if states else ''}, {facts['fill_count']} fills."
+    orders, fills = counted(facts["order_count"], "order"), counted(facts["fill_count"], "fill")
+    yield f"{orders}{f' ({states})' if states else ''}, {fills}."
     if facts["orders"]:
         names = ("symbol", "side", "qty", "type", "state", "filled", "price", "note")
         yield ""
@@ -110,7 +113,7 @@ def _runs(facts: Facts) -> Iterator[str]:
     verdicts = ", ".join(f"{number} {verdict.lower()}" for verdict, number in runs["by_verdict"].items())
     yield "## Reconciliations"
     yield ""
-    yield f"{runs['count']} runs{f' ({verdicts})' if verdicts else ''}."
+    yield f"{counted(runs['count'], 'run')}{f' ({verdicts})' if verdicts else ''}."
     for word, line in (("At the close", runs["close"]), ("The last one", runs["last"])):
         if line is None:
             yield f"- {word}: none"
@@ -133,9 +136,10 @@ def _journal(facts: Facts) -> Iterator[str]:
     journal = facts["journal"]
     yield "## Journal"
     yield ""
+    head = f"{journal['entries']}:{journal['digest']}"
     yield (
-        f"{journal['entries']} entries, head `{journal['entries']}:{journal['digest']}`. Kept outside the database, it "
-        "proves later that no entry was cut off."
+        f"{counted(journal['entries'], 'entry', 'entries')}, head `{head}`. Kept outside the database, it proves later "
+        "that no entry was cut off."
     )
 
 

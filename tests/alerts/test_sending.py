@@ -81,6 +81,24 @@ def test_what_a_service_refuses_is_tried_again_later_and_a_handful_of_times(halt
     assert "secret-token" not in delivery.outcome
 
 
+def test_a_channel_that_fails_is_told_by_the_others(halted, settings):
+    with webhook() as broken, webhook() as well:
+        broken.status = 403
+        settings.ALERT_CHANNELS = parse(f"broken={broken.address()} well={well.address()}")
+        courier = Courier()
+        look_and_note()
+        courier.carry(partial(after, 0), seconds=10)
+        look_and_note(after(5))
+        courier.carry(partial(after, 5), seconds=10)
+        assert [message["title"] for message in well.got] == ["[sim] Kill switch on (high)", "Channel fails (medium)"]
+        assert "broken: " in well.got[1]["message"]
+        broken.status = 200
+        for seconds in (600, 610, 1200, 1260):
+            courier.carry(partial(after, seconds), seconds=10)
+            look_and_note(after(seconds))
+        assert Alert.objects.get(kind="channel").state == "closed"
+
+
 def test_one_that_hangs_keeps_neither_the_others_nor_the_caller_waiting(halted, settings):
     with webhook() as slow, webhook() as quick:
         slow.hangs.set()
