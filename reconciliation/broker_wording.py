@@ -29,7 +29,9 @@ def acts_in_words(fix: Fix) -> str:
 def _asked(operation: Mapping[str, Any]) -> str:
     match operation.get("op"):
         case "cancel_order":
-            return f"It asks Alpaca to cancel the order to {operation['name']}, and the other half of its pair with it."
+            is_alone = operation["was"]["order_class"] in _ALONE
+            pair = "" if is_alone else ", and what is paired with it ends too"
+            return f"It asks Alpaca to cancel the order to {operation['name']}{pair}."
         case "replace_order":
             return f"It asks Alpaca to replace the order to {operation['name']} by one {in_terms(operation['wanted'])}."
         case "place_protection":

@@ -7,6 +7,7 @@ from django.test import Client
 
 from broker.models import Account
 from reconciliation.models import Drift
+from reconciliation.presentation import consequence_of
 from tests.factories import make_account
 from tests.reconciliation.rows import INDEX, make_drift, make_fix, make_run, page
 from tests.reconciliation.steps import open_books, placed, reconcile, record_as
@@ -48,6 +49,16 @@ def test_an_order_that_is_to_be_placed_is_placed_and_not_added(ops: Client, acco
     fix = make_fix(run, "QCOM", acts_at_broker=True, is_safe_copy=False, plan=[], **sides)
     make_drift(run, "QCOM", fix=fix)
     assert "Places at Alpaca the order: <strong>sell 10 QCOM</strong>" in page(ops)
+
+
+@pytest.mark.parametrize(
+    ("order_class", "told"), [("", "stop 92."), ("oco", "stop 92, and what is paired with it ends")]
+)
+def test_a_cancel_names_a_pair_only_where_there_is_one(account: Account, order_class: str, told: str) -> None:
+    was = {"order_class": order_class, "status": "new"}
+    plan = [{"op": "cancel_order", "name": "sell 10 QCOM, stop 92", "was": was, "broker_order_id": "b1"}]
+    fix = make_fix(make_run(account), "QCOM", acts_at_broker=True, plan=plan)
+    assert f"cancel the order to sell 10 QCOM, {told}" in consequence_of(fix)
 
 
 def test_a_fill_that_is_taken_out_is_told_without_its_id(ops: Client, account: Account) -> None:
