@@ -48,7 +48,8 @@ class PositionAdmin(ReadOnlyAdmin):
 @admin.register(Adjustment)
 class AdjustmentAdmin(ReadOnlyAdmin):
     list_display = (
-        "effective_at", "account", "symbol", "kind", "qty", "price", "is_estimated", "reason", "recorded_by",
+        "effective_at", "account", "symbol", "kind", "qty", "price", "is_estimated", "entered_by", "reason",
+        "recorded_by",
     )  # fmt: skip
     list_filter = ("account", "kind", "is_estimated")
     list_select_related = ("account",)

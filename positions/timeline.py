@@ -32,6 +32,7 @@ class Happening:
     who: str = ""
     note: str = ""
     is_estimated: bool = False
+    entered_by: str = ""  # whose number the price is
 
 
 def merged(*sources: Iterable[Happening]) -> list[Happening]:
@@ -164,6 +165,7 @@ def _adjusted(line: LedgerLine, adjustment: Adjustment) -> Happening:
         who=adjustment.recorded_by,
         note=f"{adjustment.reason} {_held(line.held)}.",
         is_estimated=line.is_estimated,
+        entered_by=adjustment.entered_by,
     )
 
 

@@ -162,7 +162,11 @@ class Board:
     def groups(self) -> list[Group]:
         wanted = [root.pk for root in self.page]
         followers = Prefetch("consequences", Drift.objects.open().order_by("pk"))
-        rows = Drift.objects.filter(pk__in=wanted).select_related("fix").prefetch_related(followers, "comments")
+        rows = (
+            Drift.objects.filter(pk__in=wanted)
+            .select_related("fix")
+            .prefetch_related(followers, "comments", "entered_values")
+        )
         by_pk = {drift.pk: drift for drift in rows}
         choices = self._choices_of(by_pk.values())
         causes = [

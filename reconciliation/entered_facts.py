@@ -24,3 +24,8 @@ def entered_columns(operation: Mapping[str, Any]) -> dict[str, Any]:
 
 def told_as_entered(entry: LedgerEntry) -> str:
     return f", entered by {entry.entered_by}" if entry.entered_by else ""
+
+
+def whose_price(operation: Mapping[str, Any]) -> str:
+    """The end of a sentence about what an operation books."""
+    return f" at the price that {operation['entered_by']} entered" if operation.get("entered_by") else ""

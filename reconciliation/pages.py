@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from audit.models import AuditEntry
 from reconciliation.broker_actions import done_at_broker
 from reconciliation.broker_permission import who_may
+from reconciliation.entered_asking import asks_for
 from reconciliation.forms import write_shown
 from reconciliation.models import Fix, Run
 from reconciliation.moved import moved
@@ -58,6 +59,7 @@ def fix_context(fix: Fix, *, all_fields: bool, now: datetime) -> dict[str, Any]:
         **(_at_broker(fix) if fix.acts_at_broker else {}),
         "fix": fix,
         "drifts": [(drift, activity_ids(drift.evidence)) for drift in fix.drifts.all()],
+        "asked": {drift.pk: asks_for(drift) for drift in fix.drifts.all()},
         "sections": sections_of(fix, all_fields=all_fields),
         "all_fields": all_fields,
         "consequence": consequence_of(fix),

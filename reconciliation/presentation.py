@@ -8,6 +8,8 @@ from typing import Any
 
 from reconciliation.broker_wording import acts_in_words
 from reconciliation.columns import Row, columns
+from reconciliation.entered_asking import Asked, asks_for
+from reconciliation.entered_facts import whose_price
 from reconciliation.kinds import Kind, Severity
 from reconciliation.models import Drift, Fix
 from reconciliation.reasons import WITHOUT_FIX
@@ -93,6 +95,10 @@ class Cause:
     @property
     def fix(self) -> Fix | None:
         return self.drift.fix
+
+    @property
+    def asked(self) -> Asked | None:
+        return asks_for(self.drift)
 
     @property
     def can_be_approved(self) -> bool:
@@ -236,7 +242,7 @@ def _written(operation: Mapping[str, Any]) -> str:
             verb = "one order" if operation["op"] == "import_order" else "the order's state"
             return f"{verb} with {count} fill{'' if count == 1 else 's'}" if count else verb
         case "book_adjustment":
-            return f"an adjustment of {operation.get('qty')} {operation.get('symbol')}"
+            return f"an adjustment of {operation.get('qty')} {operation.get('symbol')}{whose_price(operation)}"
         case "take_back_adjustment":
             return f"the end of a correction of {operation.get('qty')} {operation.get('symbol')}"
         case "take_out_fill":
@@ -247,7 +253,7 @@ def _written(operation: Mapping[str, Any]) -> str:
         case "void_order":
             return "the order as one that Alpaca does not have"
         case "book_entry":
-            return f"one entry ({operation.get('kind')}) in the ledger of {operation.get('symbol')}"
+            return f"one {operation.get('kind')} in the ledger of {operation.get('symbol')}{whose_price(operation)}"
         case "book_cash_entry":
             return "one entry in the cash ledger, as Alpaca has it"
         case "book_cash_correction":

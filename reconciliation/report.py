@@ -47,6 +47,7 @@ class Holding:
     total_risk: str | None
     is_estimated: bool
     is_new: bool
+    entered_by: str = ""  # whose numbers are in it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +190,7 @@ def _holdings(run: Run, fixes: list[Fix]) -> list[Holding]:
             total_risk=_money(position.total_risk),
             is_estimated=position.is_estimated,
             is_new=position.symbol in new,
+            entered_by=position.entered_by,
         )
         for position in positions
     ]

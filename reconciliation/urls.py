@@ -1,6 +1,6 @@
 from django.urls import path
 
-from reconciliation import broker_views, care_views, rebind_views, run_views, views
+from reconciliation import broker_views, care_views, entered_views, rebind_views, run_views, views
 
 app_name = "reconciliation"
 urlpatterns = [
@@ -8,6 +8,7 @@ urlpatterns = [
     path("start/", views.start, name="start"),
     path("approve/", views.approve, name="approve"),
     path("drifts/<int:drift_id>/rebind/", rebind_views.rebind, name="rebind"),
+    path("drifts/<int:drift_id>/enter/", entered_views.enter, name="enter"),
     path("drifts/<int:drift_id>/ignore/", care_views.ignore, name="ignore"),
     path("drifts/<int:drift_id>/unignore/", care_views.unignore, name="unignore"),
     path("drifts/<int:drift_id>/assign/", care_views.assign, name="assign"),

@@ -192,7 +192,7 @@ def fix_context_for(request: HttpRequest, fix: Fix) -> dict[str, object]:
 
 def fix_for_page(request: HttpRequest, fix_id: int) -> Fix:
     """The fix with the account that its page must name."""
-    drifts = Prefetch("drifts", Drift.objects.order_by("pk").prefetch_related("comments"))
+    drifts = Prefetch("drifts", Drift.objects.order_by("pk").prefetch_related("comments", "entered_values"))
     fixes = Fix.objects.select_related("account", "run", "verification_run").prefetch_related(drifts)
     found = get_object_or_404(fixes, pk=fix_id)
     show_account(request, found.account)
