@@ -120,6 +120,7 @@ RULES: dict[str, Rule] = {
     "reconciliation:ignore": Rule(
         get=OPS, post=OPS, writes=True, wish=lambda world: {"reason": "Known", "until": world.tomorrow}
     ),
+    "reconciliation:enter": Rule(get=OPS, post=OPS),
     "reconciliation:unignore": _act(OPS, values=_drift),
     "reconciliation:assign": _act(OPS, lambda _: {"whom": "me"}),
     "reconciliation:comment": _act(OPS, lambda world: {f"comment-{world.drift.pk}": "Looked at"}),
