@@ -78,20 +78,20 @@ def _takers(condition: Condition, channels: Collection[Channel]) -> list[Channel
 
 
 def _tell(alert: Alert, condition: Condition, channels: Collection[Channel], now: datetime) -> None:
-    """Record a message for each channel that takes it; while there is none the alert stays untold."""
+    """Record a message for each channel that takes it; while there is none the alert stays untold.
+
+    Call it in the transaction that made the row, or that found it told as `alert` says: nobody else tells it then.
+    """
     purpose = purpose_of(condition, alert.told)
     takers = _takers(condition, channels)
     if purpose is None or not takers:
         return
-    untold = Alert.objects.filter(pk=alert.pk, told_at=alert.told_at)
-    told = untold.update(
+    Alert.objects.filter(pk=alert.pk).update(
         told_at=now,
         told_severity=condition.severity,
         told_number=condition.number,
         told_things=sorted(alert.told.things | condition.things),
     )
-    if not told:
-        return  # another process tells it
     message = wording.about(condition, purpose=purpose, since=alert.first_seen_at, now=now, site_url=settings.SITE_URL)
     for channel in takers:
         record(channel, message, purpose=purpose, now=now, alert=alert, severity=condition.severity)

@@ -106,6 +106,11 @@ def test_a_storm_goes_out_as_so_many_and_one_summary(desk):
     assert summary.body.count("Drift (high): 1 differ.") == 24
     assert Delivery.objects.filter(state="summed_up").count() == 24
     assert sum_up(at(701)) == 0
+    for number in range(10):
+        note([drift(number, key=f"again:{number}")], now=at(710 + number))
+    assert Delivery.objects.filter(state="held").exists()
+    assert sum_up(at(1500)) == 0  # one summary an hour
+    assert sum_up(at(4301)) == 1
 
 
 def test_a_storm_of_lesser_troubles_leaves_room_for_a_critical_one(desk):
