@@ -7,7 +7,7 @@ _ADJUSTED = (
     "When no order or fill explains it: an adjustment, marked as estimated, brings the books to what Alpaca holds. The "
     "true fills take it back when they come. Where Alpaca gives earlier fills no longer it is the same correction, and "
     "never an opening balance: that moves no money, so fills that come to light after all would be paid twice in the "
-    "cash."
+    "cash. What is gone leaves at its own average, or at the exit price that a person entered with its source."
 )
 _ORDERS_FIRST = "While an order or fill of the symbol is out of step: that is repaired first, and often explains it."
 _SENT = "The order is looked up at Alpaca until it shows what was asked for; then a read must agree."
@@ -57,8 +57,12 @@ POSITION_ENTRIES = {
     ),
     Kind.CLOSED_WITHOUT_EXIT: KindEntry(
         detected="A position is closed and does not say at what price it was left.",
-        fix="Where its exit fills are booked, the position is folded anew from them.",
-        no_fix="Without such fills it needs a value from Alpaca's statement; none is made up.",
+        fix="Where its exit fills are booked, the position is folded anew from them. Where none is, a person enters "
+        "the exit price with its source: the exit is booked at it, dated when the position was closed, and told as "
+        "entered. The true fills take it back when they come.",
+        no_fix="Until one or the other is there; none is made up. Nor where the exit would not lead to Alpaca's "
+        "position.",
+        undone="Undo puts the row back as it was, closed and without an exit. The number goes with it.",
     ),
     Kind.POSITION_DUST: KindEntry(
         detected="What is left is worth less than the smallest order that Alpaca takes.",
@@ -168,7 +172,9 @@ MONEY_ENTRIES = {
     Kind.TRANSFER: KindEntry(
         detected="Alpaca's entry tells of shares that came or went without a trade: a transfer, a journal entry, a "
         "spin-off, a merger.",
-        fix="The shares are booked as a transfer, at the price that the entry or Alpaca's average gives.",
+        fix="The shares are booked as a transfer, at the price that the entry or Alpaca's average gives. Where the "
+        "entry names none for shares that came, a person may enter the cost basis with its source: it is told as "
+        "entered, and the averages are then compared as Alpaca counts them. Shares that left go at their own average.",
         no_fix=_EXACT_ONLY,
     ),
     Kind.CASH_ACTIVITY: KindEntry(

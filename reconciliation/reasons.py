@@ -30,7 +30,8 @@ WITHOUT_FIX: dict[Kind, str] = {
     ),
     Kind.CLOSED_WITHOUT_EXIT: (
         "It needs a value: no fill says at what price it was left, and none is made up. Find the exit in Alpaca's "
-        "statement, and record the order it belongs to."
+        "statement and enter its price. If it is entered and no fix follows, the books and Alpaca's position do not "
+        "meet at that exit: repair the position first."
     ),
     Kind.POSITION_DUST: "No order can sell so little. It goes with the next sale of the rest, or is ignored.",
     Kind.NAKED_POSITION: (
