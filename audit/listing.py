@@ -1,7 +1,7 @@
 """The journal as a list: which entries the query string asks for, and their columns."""
 
 import json
-from datetime import date, datetime, time
+from datetime import MAXYEAR, date, datetime, time
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -66,6 +66,8 @@ def _as_text(value: Any) -> str:
 
 def _day(text: str) -> date | None:
     try:
-        return parse_date(text)
+        found = parse_date(text)
     except ValueError:  # well-formed, but no such day
         return None
+    # The very last day ends beyond what a time can say.
+    return found if found is not None and found.year < MAXYEAR else None

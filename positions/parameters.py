@@ -60,12 +60,14 @@ def check_percentages(*, stop_loss_pct: Decimal, target_pct: Decimal) -> None:
     for field, name, value in (("stop_loss_pct", "stop", stop_loss_pct), ("target_pct", "target", target_pct)):
         if not value.is_finite() or value <= 0:
             raise InvalidParameters(field, f"The {name} must be more than 0 % from the entry.")
-        if value != round(value, 2):
-            raise InvalidParameters(field, f"The {name} takes at most two decimals: {plain(value)} has more.")
     if stop_loss_pct >= 100:
         raise InvalidParameters("stop_loss_pct", "The stop must be less than 100 %: a long would never reach it.")
     if target_pct > _MOST:
         raise InvalidParameters("target_pct", f"The target can be at most {_MOST} %: is that a slip of the keyboard?")
+    # Only now: the decimals of a number like 1e400 cannot be counted.
+    for field, name, value in (("stop_loss_pct", "stop", stop_loss_pct), ("target_pct", "target", target_pct)):
+        if value != round(value, 2):
+            raise InvalidParameters(field, f"The {name} takes at most two decimals: {plain(value)} has more.")
 
 
 def preview_change(*, account: Account, symbol: str = "", stop_loss_pct: Decimal, target_pct: Decimal) -> list[Effect]:
