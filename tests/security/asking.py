@@ -1,11 +1,13 @@
 """One request as one person in one way, and what came of it."""
 
 import re
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.contrib.messages import constants, get_messages
 from django.db import connection, transaction
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
@@ -26,14 +28,17 @@ class Asked:
     def __init__(self, response: HttpResponseBase, statements: list[str]) -> None:
         self.status = response.status_code
         self.outcome = _outcome(response)
+        self.is_refused = _is_refused(response)
         written = (_WRITE.match(statement) for statement in statements)
         self.written = {found[2] for found in written if found} - _SESSIONS
 
 
-def ask(client: Client, path: str, way: str, data: dict[str, Any] | None = None) -> Asked:
+def ask(
+    client: Client, path: str, way: str, data: dict[str, Any] | None = None, *, headers: Mapping[str, str] | None = None
+) -> Asked:
     """Ask, and take back whatever it wrote."""
     method, _, how = way.partition(" ")
-    headers = {"HX-Request": "true"} if how == "htmx" else {}
+    headers = {**(headers or {}), **({"HX-Request": "true"} if how == "htmx" else {})}
     if method == "POST" and how != "without token":
         client.cookies[settings.CSRF_COOKIE_NAME] = TOKEN
         headers["X-CSRFToken"] = TOKEN
@@ -47,6 +52,13 @@ def ask(client: Client, path: str, way: str, data: dict[str, Any] | None = None)
         transaction.set_rollback(True)
     client.cookies = kept
     return Asked(asked, [query["sql"] for query in queries])
+
+
+def _is_refused(response: Any) -> bool:
+    """Whether the person is told of an error and of no success."""
+    request = getattr(response, "wsgi_request", None)
+    levels = {message.level for message in get_messages(request)} if request is not None else set()
+    return constants.ERROR in levels and constants.SUCCESS not in levels
 
 
 def _outcome(response: HttpResponseBase) -> str:

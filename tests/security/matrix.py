@@ -197,6 +197,9 @@ BULK_ACTS: dict[str, set[str]] = {
 #: Reading that writes: a channel that the environment names gets its row.
 WRITES_WHEN_READ = {"admin:alerts_channel_changelist"}
 
+#: A test of a channel that did not go out is an error to the person, and noted all the same.
+WRITES_WHEN_REFUSED = {"admin:alerts_channel_test", "admin:alerts_channel_change"}
+
 
 def rule_of(name: str) -> Rule | None:
     """The rule of an address, those of a model's admin by what is allowed with it."""

@@ -115,7 +115,7 @@ class World:
         self.sent_fix = make_fix(
             self.run, "AMD", key="naked:AMD", action="place_stop", is_safe_copy=False, acts_at_broker=True,
             state="verified", applied_at=now,
-            undo_plan={"at_broker": {"orders": [make_order(self.account).pk]}},
+            undo_plan={"at_broker": {"orders": [make_order(self.account).pk], "changes": []}},
         )  # fmt: skip
         way_back = Undo()
         way_back.note_positions_before(self.account, ["IBM"])
