@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Request, Route, expect
@@ -46,11 +46,17 @@ class Reader:
         return self.page
 
     def grave_findings(self) -> list[str]:
-        findings = Axe().run(self.page).response["violations"]
+        return self.findings("serious", "critical")
+
+    def findings(self, *impacts: str, rules: Sequence[str] = ()) -> list[str]:
+        """What axe complains of; without `impacts` everything but the minor, without `rules` by every rule."""
+        # Not preloading: axe would copy imported style sheets into the page, which the security policy forbids.
+        options = {"preload": False} | ({"runOnly": list(rules)} if rules else {})
+        findings = Axe().run(self.page, options=options).response["violations"]
         return [
             f"{finding['id']}: {finding['nodes'][0]['html']}"
             for finding in findings
-            if finding["impact"] in {"serious", "critical"}
+            if finding["impact"] in (impacts or ("moderate", "serious", "critical"))
         ]
 
 
