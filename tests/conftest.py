@@ -14,7 +14,7 @@ from django.conf import LazySettings, settings
 from broker.budget import forget_budgets
 from broker.models import Account
 from tests.databases import ABOUT_SQLITE, IS_ON_POSTGRESQL
-from tests.flushing import let_the_journal_be_emptied
+from tests.flushing import let_a_flush_be_quick, let_the_journal_be_emptied
 from tests.simulation import SimAccount, Simulator, running_simulator
 from tradingsite.people import ADMIN, OPS, TRADER, ensure_person
 
@@ -28,6 +28,7 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
     It need not outlive a power cut, so it is not synced.
     """
     let_the_journal_be_emptied()
+    let_a_flush_be_quick()
     database = settings.DATABASES["default"]
     if database["ENGINE"].endswith("sqlite3"):
         worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
