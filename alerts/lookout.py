@@ -43,7 +43,7 @@ class Lookout(threading.Thread):
     def stop(self) -> None:
         """What is being sent may still end; what does not is taken up by the next lookout."""
         self._stopping.set()
-        self.join(timeout=CARRY_SECONDS + 1)
+        self.join(timeout=2)
 
     def run(self) -> None:
         pause = LOOK_SECONDS
