@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SETUP := $(PYTHON) setup_environment.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo gameday test test-postgresql setup run worker stream sim lint format typecheck screenshots soak lock clean
+.PHONY: help demo gameday test test-postgresql setup run worker stream sim lint audit format typecheck screenshots soak lock clean
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ lint: setup  ## Check style, types, imports, templates, migrations and deploymen
 	@$(BIN)/python -W error manage.py makemigrations --check --dry-run
 	@SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(60))') \
 		DEBUG=0 HTTPS=1 ALLOWED_HOSTS=example.test $(BIN)/python -W error manage.py check --deploy --fail-level WARNING
+
+audit: setup  ## Look up every locked package in the public lists of vulnerabilities (needs the network)
+	@$(BIN)/python audit_dependencies.py
 
 format: setup  ## Format Python and templates
 	@$(BIN)/ruff check --fix .
