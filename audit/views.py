@@ -21,7 +21,7 @@ def entry_list(request: HttpRequest) -> HttpResponseBase:
 
 @require_GET
 def entry(request: HttpRequest, entry_id: int) -> HttpResponse:
-    found = get_object_or_404(AuditEntry, pk=entry_id)
+    found = get_object_or_404(AuditEntry.objects.select_related("link"), pk=entry_id)
     rows = changes(found.before, found.after)
     context = {
         "entry": found,
