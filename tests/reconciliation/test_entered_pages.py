@@ -273,6 +273,7 @@ def command(*words: str) -> tuple[int, str, str]:
 def test_the_command_enters_it_and_says_what_is_proposed(
     people: SimpleNamespace, sim_account: Account, sim: SimAccount, left: Drift
 ) -> None:
+    assert f"exit price wanted: enter_price {left.pk}" in command("reconcile")[1]
     words = ["enter_price", str(left.pk), "200.5", "--reason", "Statement", "--as", "ops"]
     status, out, _ = command(*words)
     fix = Fix.objects.proposed().get()

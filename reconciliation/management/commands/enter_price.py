@@ -25,7 +25,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("id", type=int, help="the difference (`reconcile --json` lists them)")
+        parser.add_argument("id", type=int, help="the difference (`reconcile` names it)")
         parser.add_argument("price", help="dollars a share, such as 172.30")
         parser.add_argument("--reason", required=True, help="where the number is from; kept in ledger and journal")
         parser.add_argument("--as", dest="user", required=True, metavar="USER", help="the person who enters it")
@@ -36,7 +36,9 @@ class Command(BaseCommand):
             actor = approver(options["user"], act="enter prices for")
             drift = Drift.objects.select_related("account", "fix").filter(pk=options["id"]).first()
             if drift is None:
-                raise ReconciliationError(f"There is no difference {options['id']}. `reconcile --json` lists them.")
+                raise ReconciliationError(
+                    f"There is no difference {options['id']}. `reconcile` names those that want a number."
+                )
             value = enter_value(
                 drift=drift, price=options["price"], reason=options["reason"], actor=actor, now=timezone.now()
             )

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand
 
 from reconciliation.account_option import add_account_option, as_json, chosen_account, refusals
 from reconciliation.documents import run_document
+from reconciliation.entered_asking import asks_for
 from reconciliation.models import Drift, Run
 from reconciliation.presentation import family_severity
 from reconciliation.running import run_reconciliation
@@ -41,11 +42,14 @@ class Command(BaseCommand):
         self.stdout.write(f"Run {run.pk} of {run.account.slug}: {run.get_state_display()}, {calls}.")
         if run.incomplete_reason:
             self.stderr.write(run.incomplete_reason)
-        drifts = Drift.objects.filter(last_run=run, state=Drift.State.OPEN).roots().prefetch_related("consequences")
+        drifts = Drift.objects.filter(last_run=run, state=Drift.State.OPEN).roots()
+        drifts = drifts.select_related("fix").prefetch_related("consequences")
         if run.incomplete_reason:
             drifts = drifts.exclude(group="evidence")  # that it is incomplete has just been said
         for drift in drifts:
             fix = f"  fix {drift.fix_id}" if drift.fix_id else "  no fix"
-            self.stdout.write(f"  {family_severity(drift):8} {drift.sentence}{fix}")
+            asked = asks_for(drift)
+            enter = f"  {asked.name.lower()} wanted: enter_price {drift.pk}" if asked else ""
+            self.stdout.write(f"  {family_severity(drift):8} {drift.sentence}{fix}{enter}")
             for consequence in drift.consequences.all():
                 self.stdout.write(f"           └ {consequence.sentence}")
