@@ -29,7 +29,7 @@ from reconciliation.without_trade import (
     qty_there,
     unbooked,
 )
-from reconciliation.wording import position_facts
+from reconciliation.wording import average, position_facts
 
 #: A split that nobody has announced is believed only in numbers as small as these.
 _PLAIN_PARTS = 100
@@ -191,8 +191,10 @@ def _split_sentence(
     how = f"{ratio.numerator} for {ratio.denominator}"
     day = f"{entries[0].at.astimezone(NEW_YORK):%-d %B %Y}"
     theirs = evidence.positions.get(symbol)
-    there = f"{plain(theirs.qty)} at {theirs.avg_entry_price:.4f}" if theirs else "none, sold meanwhile"
-    here = f"{plain(held.qty)} at {held.avg_entry_price:.4f}" if held.avg_entry_price is not None else plain(held.qty)
+    there = f"{plain(theirs.qty)} at {average(theirs.avg_entry_price)}" if theirs else "none, sold meanwhile"
+    here = (
+        f"{plain(held.qty)} at {average(held.avg_entry_price)}" if held.avg_entry_price is not None else plain(held.qty)
+    )
     told = f"{symbol} was split {how} on {day}" if is_told else f"{symbol} looks split {how}, untold by Alpaca so far"
     return f"{told}: {here} here, {there} at Alpaca. What the shares cost stays; open orders are not touched."
 
@@ -237,8 +239,8 @@ def _new_symbol(old: str, new: str, held: NetPosition, record: LocalRecord, evid
         symbol=old,
         local={"symbol": old, **position_facts(record.positions.get(old))},
         broker={"symbol": new, **position_facts(evidence.positions[new])},
-        sentence=f"{old} is called {new} now, the same asset: {plain(held.qty)} shares at {price:.4f} go over with "
-        "what they cost. Open orders are not touched.",
+        sentence=f"{old} is called {new} now, the same asset: {plain(held.qty)} shares at {average(price)} go over "
+        "with what they cost. Open orders are not touched.",
         dollars=abs(held.qty * price),
         entries=(leaves,),
         entries_elsewhere=((new, comes),),

@@ -24,6 +24,7 @@ from reconciliation.without_trade import (
     qty_there,
     unbooked,
 )
+from reconciliation.wording import average
 
 _ZERO = Decimal(0)
 
@@ -88,7 +89,7 @@ def _transfer_sentence(symbol: str, row: BrokerActivity, entry: LedgerEntry) -> 
     word = TRANSFERS[row.activity_type]
     way = "in" if entry.qty > 0 else "out"
     whose = f", entered by {entry.entered_by}" if entry.entered_by else ", a guess from the average at Alpaca"
-    basis = f"{entry.price:.4f} a share{whose if entry.is_estimated else ''}"
+    basis = f"{average(entry.price)} a share{whose if entry.is_estimated else ''}"
     return (
         f"{plain(abs(entry.qty))} {symbol} were {word} ({row.activity_type}, {way}) on {row.day[:10]}; basis {basis}."
     )

@@ -54,6 +54,11 @@ def _price(price: Decimal) -> str:
     return f"{price:.2f}" if len(text.partition(".")[2]) < 2 else text
 
 
+def average(price: Decimal) -> str:
+    """An average price, which may have no end: to a hundredth of a cent, and without noughts that say nothing."""
+    return _price(price.quantize(Decimal("0.0001")))
+
+
 def fills_in_words(fills: tuple[BrokerFill, ...]) -> str:
     shown = [f"{plain(fill.qty)} at {_price(fill.price)}" for fill in fills[:3]]
     return ", ".join(shown) + (f" and {len(fills) - 3} more" if len(fills) > 3 else "")

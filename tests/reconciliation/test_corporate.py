@@ -58,7 +58,7 @@ def test_a_split_is_one_cause_and_rescales_everything_together(sim_account: Acco
     assert kinds(sim_account) == {"split": ["position_qty"]}
     (root,) = open_roots(sim_account)
     assert root.sentence.startswith(f"{symbol} was split 4 for 1 on ")
-    assert "10 at 100.0000 here, 40 at 25.0000 at Alpaca. What the shares cost stays" in root.sentence
+    assert "10 at 100.00 here, 40 at 25.00 at Alpaca. What the shares cost stays" in root.sentence
     assert root.fix is not None
     assert (root.fix.title, root.fix.is_safe_copy) == (f"Split {symbol} 4 for 1", False)
     assert root.fix.after["position"]["stop_loss"] == "23"
@@ -148,7 +148,7 @@ def test_a_new_symbol_takes_the_shares_over_with_their_cost(sim_account: Account
     reconcile(sim_account)
     assert kinds(sim_account) == {"symbol_change": ["position_broker_only", "position_database_only"]}
     (root,) = open_roots(sim_account)
-    assert root.sentence.startswith(f"{symbol} is called {new} now, the same asset: 10 shares at 100.0000 go over")
+    assert root.sentence.startswith(f"{symbol} is called {new} now, the same asset: 10 shares at 100.00 go over")
     apply_and_verify(sim_account)
     now, old = position(new), Position.objects.get(symbol=symbol)
     assert (now.qty, now.cost_basis, now.stop_loss) == (10, cost, 92)

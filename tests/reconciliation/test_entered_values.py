@@ -224,7 +224,7 @@ def test_entered_cost_basis_stays_ours_and_averages_are_in_step(account: Account
     enter(drift, "40")
     reconcile(account)
     (root,) = open_roots(account)
-    assert root.sentence.endswith("basis 40.0000 a share, entered by ops.")
+    assert root.sentence.endswith("basis 40.00 a share, entered by ops.")
     fix = proposed()
     assert fix.title == f"Book the transfer of +10 {symbol} at 40, entered by ops"
     assert fix.after["position"]["avg_entry_price"] == "70"
