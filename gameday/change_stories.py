@@ -85,8 +85,9 @@ class ClosedByHandIsTold(Story):
         stage.buy("10", order_type="limit", limit_price="120")
         stage.notes["orders"] = stage.books()["orders"]
         stage.notes["trades"] = stage.books()["positions"]
-        held = [f"{trade['qty'].normalize():f}" for trade in stage.notes["trades"]]
-        stage.demand(held == ["0", "20"], f"the books hold {held} instead of a trade that is over and one of 20")
+        held = [f"{trade['state']} {trade['qty'].normalize():f}" for trade in stage.notes["trades"]]
+        wanted = ["closed 0", "open 20"]
+        stage.demand(held == wanted, f"the books hold the trades {held} instead of one that is over and one of 20")
         stage.broker(f"bought 10 {stage.symbol} twice more for us, at 100 and at 110")
 
     def act(self, stage: Stage) -> None:

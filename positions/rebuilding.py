@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import Model, QuerySet
 
 from broker.models import Account
+from orders.lifecycle import TERMINAL_STATUSES
 from orders.models import Fill, Order
 from orders.order_class import OCO
 from positions.accounting import Kind, LedgerEntry, RoundTrip, Side, fold
@@ -124,7 +125,8 @@ def _project(
     rows: dict[str, list[Position]] = defaultdict(list)
     for row in stored:
         rows[row.symbol].append(row)
-    ledger, sides = ledger_of(account, symbols), _entry_sides(account, symbols)
+    waiting = {row.symbol for row in stored if row.state == Position.State.PENDING}
+    ledger, sides = ledger_of(account, symbols), _filled_sides(account, waiting) | _entry_sides(account, symbols)
     book, brackets = ParameterBook(account), exits_by_activity(account, symbols)
 
     def planned_exits(symbol: str, trip: RoundTrip) -> BracketExits | None:
@@ -160,6 +162,22 @@ def _entry_sides(account: Account, symbols: Collection[str] | None) -> dict[str,
         symbol: "long" if side == "buy" else "short"
         for symbol, side, intent in orders.values_list("symbol", "side", "raw__position_intent")
         if intent not in _CLOSING
+    }
+
+
+def _filled_sides(account: Account, waiting: Collection[str]) -> dict[str, Side]:
+    """Return the side of entries that ended with something filled, of which the executions are still on their way.
+
+    Whoever books the state a moment before its fill must not call the entry over: the fill would begin a second trade.
+    """
+    if not waiting:
+        return {}
+    ended = Order.objects.filter(account=account, symbol__in=waiting, is_booked=False, status__in=TERMINAL_STATUSES)
+    orders = ended.exclude(order_class=OCO).exclude(origin=Order.Origin.PROTECTION).order_by("-recorded_at", "-id")
+    return {
+        symbol: "long" if side == "buy" else "short"
+        for symbol, side, filled, intent in orders.values_list("symbol", "side", "filled_qty", "raw__position_intent")
+        if filled and intent not in _CLOSING
     }
 
 

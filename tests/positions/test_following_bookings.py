@@ -74,6 +74,17 @@ def test_an_order_s_life_is_its_position_s_life():
     assert (row.state, row.qty, row.avg_entry_price, row.stop_loss) == ("open", 10, 100, 92)
 
 
+def test_an_entry_whose_fill_is_listed_a_moment_later_is_one_trade():
+    order = make_order(status="pending_new")
+    book_facts(order_id=order.pk, facts=facts_of(order, status="new"), now=minutes(1), actor="system:follow")
+    done = facts_of(order, status="filled", filled="all", minute=2)
+    book_facts(order_id=order.pk, facts=done, now=minutes(2), actor="system:stream")
+    assert Position.objects.get().state == "pending"
+    book_facts(order_id=order.pk, facts=None, fills=[fill_of(order)], now=minutes(3), actor="system:stream")
+    row = Position.objects.get()
+    assert (row.sequence, row.state, row.qty) == (1, "open", 10)
+
+
 def test_a_cancelled_entry_closes_its_pending_position():
     order = make_order(status="pending_new")
     book_facts(order_id=order.pk, facts=facts_of(order, status="new"), now=minutes(1), actor="system:follow")
