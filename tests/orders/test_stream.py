@@ -96,7 +96,7 @@ def test_what_was_taken_back_while_the_socket_was_closed_is_not_booked(sim, sim_
         sim.act("correct", order_id=order.broker_order_id, price="98")
         wait_live(sim_account, since=before.connected_at)
         wait_booked(order)
-        wait_for(lambda: state_of(sim_account).gap_since is None, "the end of the reading")
+        wait_for(lambda: (state := state_of(sim_account)) and state.gap_since is None, "the end of the reading")
         assert list(order.fills.values_list("price", flat=True)) == [Decimal(98)]
 
 
