@@ -61,6 +61,6 @@ class Person:
         return [
             f"{finding['id']} on {self.page.url}: {node['html']}"
             for finding in findings
-            if finding["impact"] in {"serious", "critical"}
+            if finding["impact"] != "minor"
             for node in finding["nodes"]
         ]

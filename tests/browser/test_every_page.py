@@ -1,4 +1,4 @@
-"""Every page on the running demo as each person: it opens, has no grave finding, fits, and the console is silent."""
+"""Every page on the running demo as each person: it opens, axe finds nothing, it fits, and the console is silent."""
 
 import re
 from typing import Any
@@ -50,6 +50,20 @@ ADMIN = [
     "/admin/broker/account/",
     "/admin/audit/auditentry/",
     "/admin/alerts/channel/",
+]
+#: What one person sees in one look: each is of a kind with a page above.
+FURTHER = [
+    "/positions/cash/",
+    "/positions/1/what-if/",
+    "/reconciliation/?fields=all",
+    "/reconciliation/runs/1/picture/",
+]
+FURTHER_ADMIN = [
+    "/admin/positions/riskparameters/plan/1/",
+    "/admin/reconciliation/backfillpolicy/",
+    "/admin/reconciliation/ignorerule/",
+    "/admin/broker/account/1/change/",
+    "/admin/auth/user/add/",
 ]
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {"color_scheme": "light"},
@@ -103,6 +117,14 @@ def test_pages_of_a_trader(browser: Browser, demo: dict[str, Any], pages: list[s
         go_through(trader, pages)
 
 
+def test_pages_that_others_lead_to(browser: Browser, demo: dict[str, Any], pages: list[str]) -> None:
+    with Person(browser, demo, "admin") as admin:
+        go_through(admin, [*FURTHER, *FURTHER_ADMIN])
+        admin.page.emulate_media(color_scheme="dark")
+        admin.page.set_viewport_size({"width": 360, "height": 780})
+        go_through(admin, FURTHER)
+
+
 @pytest.mark.parametrize("look", ["light", "dark"])
 def test_pages_of_an_admin(browser: Browser, demo: dict[str, Any], pages: list[str], look: str) -> None:
     with Person(browser, demo, "admin", **LOOKS[look]) as admin:
@@ -113,7 +135,7 @@ def test_pages_of_an_admin(browser: Browser, demo: dict[str, Any], pages: list[s
 
 def test_without_javascript_every_page_still_shows(browser: Browser, demo: dict[str, Any], pages: list[str]) -> None:
     with Person(browser, demo, "ops", java_script_enabled=False) as ops:
-        for path in [*pages, *FOR_OPS]:
+        for path in [*pages, *FURTHER, *FOR_OPS]:
             ops.open(path)
             expect(ops.page.locator("h1").first).to_be_visible()
 
@@ -121,7 +143,7 @@ def test_without_javascript_every_page_still_shows(browser: Browser, demo: dict[
 def test_logged_out_every_page_leads_to_the_log_in(browser: Browser, demo: dict[str, Any], pages: list[str]) -> None:
     context = browser.new_context()
     page = context.new_page()
-    for path in [*pages, *FOR_OPS, *ADMIN]:
+    for path in [*pages, *FURTHER, *FOR_OPS, *ADMIN, *FURTHER_ADMIN]:
         page.goto(demo["url"].rstrip("/") + path)
         assert urlparse(page.url).path in {"/accounts/login/", "/admin/login/"}, path
     context.close()
