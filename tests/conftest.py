@@ -13,12 +13,23 @@ from django.conf import LazySettings, settings
 
 from broker.budget import forget_budgets
 from broker.models import Account
+from tests import migrated
 from tests.databases import ABOUT_SQLITE, IS_ON_POSTGRESQL
 from tests.flushing import let_a_flush_be_quick, let_the_journal_be_emptied
 from tests.simulation import SimAccount, Simulator, running_simulator
 from tradingsite.people import ADMIN, OPS, TRADER, ensure_person
 
 PASSWORD = "correct horse 7"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        migrated.begin()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        migrated.end()
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +43,7 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
     database = settings.DATABASES["default"]
     if database["ENGINE"].endswith("sqlite3"):
         worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+        migrated.let_test_databases_be_migrated()
         database.setdefault("TEST", {})["NAME"] = str(Path(settings.DATA_DIR) / f"test-{worker}-{os.getpid()}.sqlite3")
         options = database["OPTIONS"]
         options["init_command"] = options["init_command"].replace("synchronous=FULL", "synchronous=OFF")

@@ -17,7 +17,7 @@ def world(tmp_path, sim):
     with webhook() as hook:
         channels = {"ALERT_CHANNELS": f"desk={hook.address('secret-path-7')}", "SITE_URL": "https://trading.test"}
         installation = Installation(tmp_path / "data", **sim.environment, **channels)
-        assert installation.run("migrate", "-v", "0").returncode == 0
+        installation.set_up()
         try:
             yield installation, hook
         finally:

@@ -89,7 +89,7 @@ def pids_in(marks: Path, *, count: int) -> list[str] | None:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     installation = Installation(tmp_path_factory.mktemp("worker") / "data")
-    assert installation.run("migrate", "-v", "0").returncode == 0
+    installation.set_up()
     made = Cluster(installation)
     try:
         made.await_complete()
@@ -116,7 +116,7 @@ def test_work_goes_on_after_a_process_was_killed(cluster, role):
 def test_nobody_is_killed_unseen(tmp_path, role):
     """Before the watchdog's first look: when it comes, django-q2 has put another one in the place of the dead."""
     installation = Installation(tmp_path / "data")
-    assert installation.run("migrate", "-v", "0").returncode == 0
+    installation.set_up()
     try:
         cluster = Cluster(installation)
         cluster.wait_for(cluster.main, what="the start of a cluster")
@@ -149,7 +149,7 @@ def test_recycled_workers_are_no_reason_to_replace_the_cluster(tmp_path):
         DJANGO_SETTINGS_MODULE="tests.tradingsite.few_tasks_settings",
         PYTHONPATH=str(Path(__file__).parents[2]),
     )
-    assert installation.run("migrate", "-v", "0").returncode == 0
+    installation.set_up()
     marks = tmp_path / "marks"
     try:
         code = f"[async_task({PROBE + 'leave_mark'!r}, {str(marks)!r}) for _ in range(16)]"

@@ -53,7 +53,7 @@ class Site:
         self.crash_folder = folder / "crash"
         self.crash_folder.mkdir()
         self.installation = Installation(folder / "data", CRASH_ONCE_FOLDER=str(self.crash_folder), **sim.environment)
-        assert self.installation.run("migrate", "-v", "0").returncode == 0
+        self.installation.set_up()
         self.query = self.installation.query
         self.batches = iter(self._record())
         self.worker = self.installation.start("worker")
