@@ -47,18 +47,26 @@ DELIVERIES: Table[Delivery] = Table(
     ),
 )  # fmt: skip
 
+
+def _fact(report: DailyReport, *path: str) -> Any:
+    """Return a figure of the report; None where it has none, or was made before reports had it."""
+    found: Any = report.facts
+    for name in path:
+        found = (found or {}).get(name)
+    return found
+
+
 REPORTS: Table[DailyReport] = Table(
     in_database=True,
     default_sort="-day",
     columns=(
         Column(name="day", label="Day", sort_field="day", value=lambda r: r.day.isoformat()),
-        Column(name="equity", label="Equity", kind="number", value=lambda r: (r.facts["money"] or {}).get("equity")),
-        Column(name="day_change", label="Change", kind="number",
-               value=lambda r: (r.facts["money"] or {}).get("day_change")),
-        Column(name="orders", label="Orders", kind="number", value=lambda r: r.facts["order_count"]),
-        Column(name="found", label="Drift found", kind="number", value=lambda r: r.facts["drift"]["found_count"]),
-        Column(name="open", label="Drift open", kind="number", value=lambda r: r.facts["drift"]["open_count"]),
-        Column(name="alerts", label="Alerts", kind="number", value=lambda r: r.facts["alert_count"]),
+        Column(name="equity", label="Equity", kind="number", value=lambda r: _fact(r, "money", "equity")),
+        Column(name="day_change", label="Change", kind="number", value=lambda r: _fact(r, "money", "day_change")),
+        Column(name="orders", label="Orders", kind="number", value=lambda r: _fact(r, "order_count")),
+        Column(name="found", label="Drift found", kind="number", value=lambda r: _fact(r, "drift", "found_count")),
+        Column(name="open", label="Drift open", kind="number", value=lambda r: _fact(r, "drift", "open_count")),
+        Column(name="alerts", label="Alerts", kind="number", value=lambda r: _fact(r, "alert_count")),
         Column(name="made_at", label="Made", kind="time", sort_field="made_at", value=lambda r: r.made_at),
     ),
 )  # fmt: skip
