@@ -1,1 +1,0 @@
-"""Who a person is: log-in, second factor, lock-out, and how long a session lasts."""
