@@ -24,6 +24,7 @@ from broker.models import Account
 from gameday.story import NotSurvived, Outcome, Story
 from gameday.venue import Venue
 from orders.following import look
+from orders.lifecycle import IN_FLIGHT
 from orders.models import Fill, Order
 from orders.settling import settle_orders
 from positions.models import Adjustment, Position
@@ -182,8 +183,10 @@ class Stage:
             order.refresh_from_db()
             if order.submission_state == "confirmed":
                 return order
+            if order.submission_state not in IN_FLIGHT:
+                break  # it was judged, and no look-up comes any more
             time.sleep(0.25)
-        raise NotSurvived(f"{order} is still {order.submission_state}.")
+        raise NotSurvived(f"{order} is {order.submission_state}, and was not found.")
 
     def another_company(self) -> str:
         """Bring one more company to the market for this story, and return its symbol."""

@@ -34,10 +34,10 @@ class Environment:
             raise _refusal(name, "1 or 0", text)
         return YES_OR_NO.get(text, False)
 
-    def count(self, name: str, default: int) -> int:
+    def count(self, name: str, default: int, *, least: int = 1) -> int:
         text = self.text(name) or str(default)
-        if not text.isdigit() or int(text) < 1:
-            raise _refusal(name, "a whole number from 1", text)
+        if not (text.isascii() and text.isdigit()) or int(text) < least:
+            raise _refusal(name, f"a whole number from {least}", text)
         return int(text)
 
     def seconds(self, name: str, default: float) -> float:

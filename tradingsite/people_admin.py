@@ -3,8 +3,10 @@
 Nobody is deleted: their names stand in the journal. They are made inactive instead.
 """
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from allauth.mfa.models import Authenticator
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
@@ -12,10 +14,14 @@ from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.urls import path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 
 from audit import journal
 from tradingsite.people import ADMIN, BROKER, OPS, TRADER
+from tradingsite.second_factor_admin import take_off
 
 if TYPE_CHECKING:
     _Users = UserAdmin[User]
@@ -61,9 +67,9 @@ class PersonAdmin(_Users):
     list_filter = ("groups", "is_active", "is_superuser")
     search_fields = ("username", "first_name", "last_name", "email")
     filter_horizontal = ()
-    readonly_fields = ("is_staff", "last_login", "date_joined")
+    readonly_fields = ("is_staff", "last_login", "date_joined", "second_factor")
     fieldsets = (
-        (None, {"fields": ("username", "password")}),
+        (None, {"fields": ("username", "password", "second_factor")}),
         ("Person", {"fields": ("first_name", "last_name", "email")}),
         ("What they may do", {"fields": ("is_active", "groups"), "description": _GROUPS_HELP}),
         ("Known", {"fields": ("is_staff", "last_login", "date_joined")}),
@@ -72,6 +78,21 @@ class PersonAdmin(_Users):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).prefetch_related("groups")
+
+    def get_urls(self) -> Any:
+        route = path("<int:user_id>/second-factor/", self._take_off, name="auth_user_second_factor")
+        return [route, *super().get_urls()]
+
+    def _take_off(self, request: HttpRequest, user_id: int) -> HttpResponseBase:
+        return self.admin_site.admin_view(partial(take_off, self))(request, user_id=user_id)
+
+    @admin.display(description="Second factor")
+    def second_factor(self, user: User) -> str:
+        types = sorted(set(Authenticator.objects.filter(user_id=user.pk).values_list("type", flat=True)))
+        if not types:
+            return "none"
+        where = reverse("admin:auth_user_second_factor", args=[user.pk])
+        return format_html('{}. <a href="{}">Take it off</a>', ", ".join(types).replace("_", " "), where)
 
     @admin.display(description="Groups")
     def in_groups(self, user: User) -> str:

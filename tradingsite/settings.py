@@ -5,6 +5,7 @@ the generated secret key.
 """
 
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,13 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_htmx",
     "django_q",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "axes",
     "ui",
     "audit",
+    "signin",
     "bookmarks",
     "work",
     "broker",
@@ -62,6 +68,11 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "ui.middleware.FragmentMiddleware",
     "ui.middleware.NullCharacterMiddleware",
+    "signin.middleware.SessionAgeMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "signin.middleware.SecondFactorMiddleware",
+    "signin.middleware.UploadLimitMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "tradingsite.urls"
@@ -100,6 +111,13 @@ else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# What is counted against strangers counts for all web processes together. django-q2 writes its figures twice a second:
+# they stay in each process.
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "shared_cache"},
+    "process": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+}
+
 # --- Queue --------------------------------------------------------------------------------------------------
 # The order rows are the truth, django-q2 only delivers. queue_limit 1, because tasks that wait in a worker's
 # memory age towards `retry` and would be delivered again; one alias, because a second one loses rows.
@@ -116,6 +134,7 @@ Q_CLUSTER: dict[str, Any] = {
     "ack_failures": True,
     "catch_up": False,
     "save_limit": 250,
+    "cache": "process",
     "time_zone": "America/New_York",
 }
 if Q_BROKER == "orm":
@@ -171,15 +190,58 @@ TYPE_COUNT_ABOVE = env.count("TYPE_COUNT_ABOVE", 10)
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "overview"
 LOGOUT_REDIRECT_URL = "login"
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
+
+# --- Sign-in (docs/sign-in.md) ------------------------------------------------------------------------------
+# Approving, trading and the admin take a session that has shown a second factor.
+REQUIRE_SECOND_FACTOR = env.switch("REQUIRE_SECOND_FACTOR")
+SESSION_HOURS = env.count("SESSION_HOURS", 12)
+SESSION_IDLE_MINUTES = env.count("SESSION_IDLE_MINUTES", 60)
+SESSION_COOKIE_AGE = SESSION_HOURS * 3600
+# How many proxies of our own stand before the web process: so many entries of X-Forwarded-For are true.
+TRUSTED_PROXIES = env.count("TRUSTED_PROXIES", 0, least=0)
+AUTHENTICATION_BACKENDS = [
+    "signin.second_factor.SecondFactorBackend",
+    "signin.lockout.LockOutBackend",
+    "django.contrib.auth.backends.ModelBackend",
 ]
+_VALIDATORS = "django.contrib.auth.password_validation"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"{_VALIDATORS}.UserAttributeSimilarityValidator", "OPTIONS": {"max_similarity": 0.6}},
+    {"NAME": f"{_VALIDATORS}.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": f"{_VALIDATORS}.CommonPasswordValidator"},
+    {"NAME": f"{_VALIDATORS}.NumericPasswordValidator"},
+]
+# Five failures from one address under one name; the journal and the shared limits below see the rest.
+AXES_FAILURE_LIMIT = 5
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_LOCKOUT_TEMPLATE = "signin/locked_out.html"
+AXES_CLIENT_IP_CALLABLE = "signin.client_address.client_address"
+AXES_USERNAME_CALLABLE = "signin.lockout.counted_name"
+AXES_DISABLE_ACCESS_LOG = True  # the journal has the log-ins
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+ACCOUNT_ADAPTER = "signin.adapters.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
+ACCOUNT_RATE_LIMITS = {
+    "login": "60/m/ip",
+    "login_failed": "20/m/ip,10/15m/key",  # of a name, and of a person's codes
+    "reauthenticate": "10/m/user",
+    "change_password": "5/m/user",
+    "upload": "30/m/user,60/m/ip",
+}
+MFA_ADAPTER = "signin.adapters.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_TOTP_ISSUER = "Trading record"
+MFA_TOTP_TOLERANCE = 1  # clocks of phones
+
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "America/New_York"
 USE_TZ = True

@@ -53,6 +53,35 @@ def _drift(world: World) -> dict[str, Any]:
     return {"drift_id": world.ignored.pk}
 
 
+_AT_LOGIN = Rule(get=ANYBODY, post=ANYBODY, ends_at_login=True)
+_OWN = Rule(get=PEOPLE, post=PEOPLE, may_be_missing=True)
+#: Everybody's own sign-in. What changes it asks for the password first, and then sends there.
+SIGN_IN: dict[str, Rule] = {
+    "account_login": Rule(get=ANYBODY, post=ANYBODY),
+    "give_up_login": _AT_LOGIN,
+    "mfa_login_webauthn": _AT_LOGIN,
+    "mfa_authenticate": _AT_LOGIN,
+    "log_out_everywhere": _act(PEOPLE, ends_at_login=True),
+    "mfa_index": _page(),
+    "mfa_list_webauthn": _page(),
+    "mfa_view_recovery_codes": Rule(get=PEOPLE, may_be_missing=True),
+    **dict.fromkeys(
+        (
+            "account_change_password",
+            "account_reauthenticate",
+            "mfa_reauthenticate",
+            "mfa_reauthenticate_webauthn",
+            "mfa_activate_totp",
+            "mfa_deactivate_totp",
+            "mfa_generate_recovery_codes",
+            "mfa_add_webauthn",
+            "mfa_edit_webauthn",
+            "mfa_remove_webauthn",
+        ),
+        _OWN,
+    ),
+}
+
 RULES: dict[str, Rule] = {
     # --- machines, and who has not logged in ---
     "healthz": _page(ANYBODY),
@@ -61,6 +90,7 @@ RULES: dict[str, Rule] = {
     "favicon": _page(ANYBODY),
     "login": Rule(get=ANYBODY, post=ANYBODY),
     "logout": Rule(post=PEOPLE, ends_at_login=True),
+    **SIGN_IN,
     # --- what everybody sees ---
     **dict.fromkeys(
         (
@@ -149,7 +179,7 @@ RULES: dict[str, Rule] = {
     # --- Django admin, beside its models ---
     "admin:index": Rule(get=ADMIN, post=ADMIN),
     "admin:app_list": Rule(get=ADMIN, post=ADMIN),
-    "admin:login": Rule(get=ANYBODY, post=ANYBODY),
+    "admin:login": Rule(get=ADMIN | {"anonymous"}, post=ADMIN | {"anonymous"}, ends_at_login=True),
     "admin:logout": Rule(get=PEOPLE - ADMIN, post=PEOPLE, ends_at_login=True),  # others are sent to the admin's door
     "admin:password_change": Rule(get=ADMIN, post=ADMIN),
     "admin:password_change_done": _page(ADMIN),
@@ -159,6 +189,7 @@ RULES: dict[str, Rule] = {
     "admin:positions_protection_plan": Rule(get=ADMIN, post=ADMIN),
     "admin:alerts_channel_test": Rule(post=ADMIN),
     "admin:auth_user_password_change": Rule(get=ADMIN, post=ADMIN),
+    "admin:auth_user_second_factor": _act(ADMIN, lambda _: {"reason": "Phone lost"}, get=ADMIN),
 }
 
 #: Each model of the admin: what an admin may do with it. Nobody else gets in.

@@ -26,6 +26,7 @@ from positions.models import Adjustment, Crossing, ParameterChange, Position
 from positions.parameters import change_parameters
 from reconciliation.models import BackfillPolicy, IgnoreRule, ReadingCursor
 from reconciliation.operations import Undo
+from tests.conftest import PASSWORD
 from tests.factories import make_account, make_batch, make_fill, make_order
 from tests.reconciliation.rows import make_drift, make_fix, make_run
 from tradingsite.people import ADMIN, BROKER, OPS, TRADER, ensure_person
@@ -45,6 +46,9 @@ class World:
         # Whoever may act at Alpaca: one of ops who was put into the group for it by name.
         ensure_person(username="broker", group=OPS)
         self.people["broker"] = ensure_person(username="broker", group=BROKER)
+        for person in self.people.values():
+            person.set_password(PASSWORD)  # for the pages that ask for it once more
+            person.save()
         self.objects: dict[type, Any] = {}
         self._orders()
         self._reconciliation()
@@ -62,6 +66,8 @@ class World:
             "failure_id": self.failure.pk,
             "account_id": self.account.pk,
             "content_type_id": 1,
+            "user_id": self.people[TRADER].pk,
+            "pk": 1,  # a passkey; nobody has one
             "app_label": "orders",
             "url": "nosuch/",
         }
