@@ -49,7 +49,11 @@ class Adjustment(models.Model):
     class Meta:
         ordering = ("effective_at", "id")
         constraints = (models.UniqueConstraint(fields=["account", "reference"], name="adjustment_reference_once"),)
-        indexes = (models.Index(fields=["account", "symbol", "effective_at"]),)
+        indexes = (
+            models.Index(fields=["account", "symbol", "effective_at"]),
+            # The few guesses, among openings, splits and transfers.
+            models.Index(fields=["account", "symbol"], condition=Q(is_estimated=True), name="adjustment_estimated"),
+        )
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.qty} {self.symbol} @ {self.price}"

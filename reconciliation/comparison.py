@@ -14,7 +14,11 @@ from reconciliation.evidence import BrokerEvidence, LocalRecord
 from reconciliation.evidence_comparison import compare_evidence
 from reconciliation.fill_comparison import compare_fills
 from reconciliation.order_comparison import compare_orders
-from reconciliation.position_comparison import compare_closed_positions, compare_positions
+from reconciliation.position_comparison import (
+    compare_closed_positions,
+    compare_netting_guesses,
+    compare_positions,
+)
 from reconciliation.protection_comparison import compare_protection
 
 Part = Callable[[LocalRecord, BrokerEvidence], Iterator[Difference]]
@@ -24,6 +28,7 @@ PARTS: tuple[Part, ...] = (
     compare_orders,
     compare_fills,
     compare_positions,
+    compare_netting_guesses,
     compare_closed_positions,
     compare_protection,
     compare_corporate,

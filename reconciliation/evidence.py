@@ -167,3 +167,5 @@ class LocalRecord:
     entered: Mapping[str, EnteredPrice] = field(default_factory=dict)  # by the key of the difference it is for
     #: For the reference of an estimated entry: fills from before it that were booked after it.
     came_later: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    #: Symbols with several guesses and fills that came later: they may be wrong where every quantity is right.
+    guessed_more_than_once: frozenset[str] = frozenset()

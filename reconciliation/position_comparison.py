@@ -43,6 +43,15 @@ def compare_positions(record: LocalRecord, evidence: BrokerEvidence) -> Iterator
             yield _position_difference(Kind.PENDING_NEVER_FILLED, symbol, ours, None, text)
 
 
+def compare_netting_guesses(record: LocalRecord, evidence: BrokerEvidence) -> Iterator[Difference]:
+    """Guesses whose true fills came although no share is too many: only the profit counts twice."""
+    moving = symbols_in_flight(record, evidence)
+    for symbol in sorted(record.guessed_more_than_once - moving):
+        ours, theirs = record.positions.get(symbol), evidence.positions.get(symbol)
+        if _compare_position(symbol, ours, theirs, record.ledgers.get(symbol, ())) is None:
+            yield from _guesses_whose_fills_came(symbol, record, evidence)
+
+
 def compare_closed_positions(record: LocalRecord, evidence: BrokerEvidence) -> Iterator[Difference]:
     """Positions that were closed, and do not say at what price: only a fill can."""
     moving = symbols_in_flight(record, evidence)
@@ -79,22 +88,24 @@ def _guesses_whose_fills_came(symbol: str, record: LocalRecord, evidence: Broker
         return
     qty = sum((entry.qty for entry in guesses), Decimal(0))
     fills = superseding_fills(guesses, record)
-    why = (
-        f"its {count_of(len(fills), 'true fill')} came later and is counted beside it"
-        if len(fills) == 1
-        else f"its {count_of(len(fills), 'true fill')} came later and are counted beside it"
-    )
-    if not fills:
-        why = "without it the books hold exactly what Alpaca holds"
     yield Difference(
         kind=Kind.INFERRED_SUPERSEDED,
         subject=symbol,
         symbol=symbol,
         local={"corrections": [entry.order_key for entry in guesses], "qty": plain(qty), "true_fills": list(fills)},
         broker=position_facts(evidence.positions.get(symbol)),
-        sentence=f"The correction of {plain(qty)} {symbol} was a guess, and counts twice: {why}.",
+        sentence=_superseded_sentence(symbol, qty, fills),
         dollars=sum((abs(entry.qty) * entry.price for entry in guesses), Decimal(0)),
     )
+
+
+def _superseded_sentence(symbol: str, qty: Decimal, fills: Sequence[str]) -> str:
+    came = f"its {count_of(len(fills), 'true fill')} came later and {'is' if len(fills) == 1 else 'are'} counted beside"
+    if not qty:
+        beside = came.replace("its ", "their ", 1)
+        return f"Corrections of {symbol} that leave no share between them were guesses, and count twice: {beside} them."
+    why = f"{came} it" if fills else "without it the books hold exactly what Alpaca holds"
+    return f"The correction of {plain(qty)} {symbol} was a guess, and counts twice: {why}."
 
 
 def _is_dust(position: BrokerPosition) -> bool:

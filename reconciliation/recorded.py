@@ -15,7 +15,7 @@ from orders.lifecycle import IN_FLIGHT, SubmissionState, is_terminal
 from orders.models import Batch, Fill, Order, OrderChange
 from positions.cash import cash_books
 from positions.in_force import ParameterBook
-from positions.models import Adjustment, Position
+from positions.models import Position
 from positions.rebuilding import ledger_of
 from reconciliation.cash_record import asset_ids, booked_activities
 from reconciliation.entered_values import entered_prices
@@ -33,6 +33,7 @@ from reconciliation.evidence import (
 from reconciliation.opposites import wanted_opposites
 from reconciliation.order_comparison import group_of
 from reconciliation.position_comparison import averages_agree
+from reconciliation.recorded_guesses import came_later, guessed_more_than_once
 from reconciliation.terms import spell_terms
 
 #: SQLite takes at most 32,766 values in one statement; PostgreSQL plans long lists badly.
@@ -49,7 +50,8 @@ def load_record(*, account: Account, evidence: BrokerEvidence, adds_up_anew: boo
     stored = list(Position.objects.filter(account=account).not_closed().order_by())
     closed = _closed_without_exit(account)
     symbols = _symbols(evidence, orders, stored) | _symbols_of_fills(evidence, fills)
-    symbols |= {position.symbol for position in closed}
+    guessed = guessed_more_than_once(account)
+    symbols |= {position.symbol for position in closed} | guessed
     return LocalRecord(
         orders=tuple(_local_order(order) for order in orders),
         fills=fills,
@@ -66,7 +68,8 @@ def load_record(*, account: Account, evidence: BrokerEvidence, adds_up_anew: boo
         cash=cash_books(account, anew=adds_up_anew),
         closed=closed,
         entered=entered_prices(account),
-        came_later=_came_later(account, symbols),
+        came_later=came_later(account, symbols),
+        guessed_more_than_once=guessed,
     )
 
 
@@ -98,21 +101,6 @@ def _unsettled_changes(account: Account, evidence: BrokerEvidence) -> tuple[Loca
             for row in rows.order_by("pk")
         ]
     return tuple(found)
-
-
-def _came_later(account: Account, symbols: set[str]) -> dict[str, tuple[str, ...]]:
-    """For each guess in these symbols the fills from before it that nobody knew when it was made."""
-    guesses = Adjustment.objects.filter(account=account, symbol__in=symbols, is_estimated=True)
-    found = {}
-    for guess in guesses:
-        fills = Fill.objects.filter(
-            account=account,
-            symbol=guess.symbol,
-            recorded_at__gt=guess.recorded_at,
-            transaction_time__lte=guess.effective_at,
-        )
-        found[guess.reference] = tuple(fills.in_ledger_order().values_list("activity_id", flat=True))
-    return found
 
 
 def _stream_of(account: Account) -> StreamFacts | None:

@@ -10,7 +10,7 @@ from django.utils import timezone
 from broker.models import Account
 from orders.following import look
 from orders.models import Fill, Order
-from positions.models import Adjustment, Position
+from positions.models import Position
 from positions.rebuilding import rebuild_positions
 from reconciliation.models import Drift, Fix, IgnoreRule, ReadingCursor, Run
 from tests.factories import make_adjustment
@@ -160,38 +160,6 @@ def test_fill_from_before_the_window_is_found_by_its_order(account: Account, sim
     ReadingCursor.objects.update(orders_read_to=later, activities_read_to=later)
     assert shown(account) == {"missing_fill": ["position_broker_only"]}
     repair(account, sim)
-
-
-# --- Guesses ----------------------------------------------------------------------------------------------------
-
-
-def test_guess_whose_true_fill_is_booked_is_the_cause(account: Account, sim: SimAccount) -> None:
-    raw = placed(sim, client_order_id="ts-1-1-a")
-    make_adjustment(account, kind="correction", qty="10", price="97", reference="fix:99:1", is_estimated=True,
-                    effective_at=timezone.now(), recorded_at=timezone.now())  # fmt: skip
-    record_as(account, sim, raw)
-    before = books()
-    assert shown(account) == {"inferred_superseded": ["position_qty"]}
-    (root,) = open_roots(account)
-    assert root.sentence == (
-        "The correction of 10 QCOM was a guess, and counts twice: its 1 true fill came later and is counted beside it."
-    )
-    assert root.local["true_fills"] == [Fill.objects.get().activity_id]
-    fixes = repair(account, sim)
-    assert (fixes[0].action, fixes[0].is_safe_copy) == ("take_back", True)
-    assert not Adjustment.objects.exists()
-    assert not Position.objects.get().is_estimated
-    undo(fixes)
-    assert books() == before
-
-
-def test_guess_that_only_happens_to_fit_is_no_safe_copy(account: Account, sim: SimAccount) -> None:
-    record_as(account, sim, placed(sim, client_order_id="ts-1-1-a"))
-    make_adjustment(account, kind="correction", qty="10", price="97", reference="fix:99:1", is_estimated=True,
-                    effective_at=timezone.now(), recorded_at=timezone.now())  # fmt: skip
-    rebuild_positions(account=account, symbols={"QCOM"}, now=timezone.now())
-    assert shown(account) == {"inferred_superseded": ["position_qty"]}
-    assert not repair(account, sim)[0].is_safe_copy
 
 
 # --- Closed without an exit -------------------------------------------------------------------------------------
