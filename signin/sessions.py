@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+from allauth.account.utils import user_pk_to_url_str
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import User
@@ -41,12 +42,12 @@ def note_sign_of_life(session: SessionBase, now: float) -> None:
 
 def end_sessions(user: User) -> int:
     """End all sessions of a person, those included that wait for the second factor. Return how many there were."""
-    ended = 0
+    ended, half_way_as = 0, user_pk_to_url_str(user)  # which is not the number itself
     for row in Session.objects.iterator():
         data = row.get_decoded()
         pending = data.get(_PENDING)
-        whose = {str(data.get(SESSION_KEY, "")), str(pending.get("user_pk", "")) if isinstance(pending, dict) else ""}
-        if str(user.pk) in whose:
+        is_half_way = isinstance(pending, dict) and pending.get("user_pk") == half_way_as
+        if is_half_way or data.get(SESSION_KEY) == str(user.pk):
             ended += 1
             row.delete()
     return ended
