@@ -129,3 +129,10 @@ def test_nobody_changes_the_journal_in_the_admin(client, people):
     assert client.post(f"{path}delete/", {"post": "yes"}).status_code == 403
     assert client.get("/admin/audit/auditentry/add/").status_code == 403
     assert AuditEntry.objects.get().actor == "ops"
+
+
+def test_what_concerns_no_account_can_be_chosen_by_a_link_with_words(client, people):
+    for account in ("sim", ""):
+        write(account=account)
+    client.force_login(people.admin)
+    assert b'<a href="?account=">no account</a>' in client.get("/admin/audit/auditentry/").content
