@@ -22,6 +22,7 @@ TIMETABLES = (
     Timetable("reconcile at the close", "reconciliation.tasks.reconcile_at_close", "0 16 * * 1-5"),
     # Makes the report of a day once its run at the close has ended; one that was missed, on the next day.
     Timetable("daily report", "alerts.tasks.daily_report", "*/5 13-19 * * 1-5"),
+    Timetable("back up", "upkeep.tasks.nightly_backup", "0 2 * * *"),
     Timetable("thin out old figures", "reconciliation.tasks.thin_out", "30 2 * * *"),
 )
 

@@ -51,6 +51,7 @@ INSTALLED_APPS = [
     "positions",
     "reconciliation",
     "alerts",
+    "upkeep",
     "tradingsite",
 ]
 
@@ -280,6 +281,10 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 BATCH_FILE_MAX_BYTES = 1024 * 1024
 BATCH_FILE_MAX_LINES = 2000
 
+# --- Upkeep -------------------------------------------------------------------------------------------------
+BACKUP_DIR = Path(env.text("BACKUP_DIR") or DATA_DIR / "backups")
+BACKUPS_KEPT = env.count("BACKUPS_KEPT", 14)
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -288,6 +293,6 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": env.choice("LOG_LEVEL", LOG_LEVELS, "WARNING")},
     "loggers": {
         name: {"level": env.choice("LOG_LEVEL", LOG_LEVELS, "INFO")}
-        for name in ("alerts", "broker", "orders", "positions", "reconciliation", "tradingsite")
+        for name in ("alerts", "broker", "orders", "positions", "reconciliation", "tradingsite", "upkeep")
     },
 }

@@ -1,0 +1,26 @@
+"""What django-q2 runs for this package. Every task may come twice."""
+
+from pathlib import Path
+
+from django.conf import settings
+from django.utils import timezone
+
+from upkeep.backing_up import make_backup, newest_backup_at
+from work import leases
+
+#: A backup takes seconds to minutes; the lease of a process that died is worth nothing anyway.
+_LEASE_SECONDS = 600
+#: A night's second delivery, or a second host with the same folder, has nothing to do.
+_SAME_NIGHT_HOURS = 12
+
+
+def nightly_backup() -> str:
+    """Make the night's backup in BACKUP_DIR of whichever host runs this task."""
+    now = timezone.now()
+    with leases.holding("backup", seconds=_LEASE_SECONDS) as taken:
+        if not taken:
+            return "busy"
+        newest = newest_backup_at(Path(settings.BACKUP_DIR))
+        if newest is not None and (now - newest).total_seconds() < _SAME_NIGHT_HOURS * 3600:
+            return "made already"
+        return str(make_backup(to=None, now=now))
