@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from alerts.facts import AccountFacts, Beat, Facts, Thing
 from alerts.kinds import ALERT_KINDS, RANK, AlertKind
 from reconciliation.kinds import Severity
+from ui.formatting import in_new_york
 
 UNCONFIRMED_AFTER = timedelta(minutes=1)
 INCOMPLETE_RUNS = 3
@@ -175,10 +176,10 @@ def _workers(beats: Sequence[Beat], now: datetime) -> Iterator[Condition]:
         return  # none has ever run here
     living = [beat for beat in tickers if now - beat.at < TICKER_SILENT_AFTER]
     if not living:
-        last = max(beat.at for beat in tickers)
+        since = in_new_york(max(beat.at for beat in tickers), today=now.date(), style="full")
         sentence = (
-            f"No worker gives a sign of life since {last:%Y-%m-%d %H:%M:%S} UTC. Nothing is sent, looked up, booked or "
-            "checked. Start one: `manage.py worker`."
+            f"No worker gives a sign of life since {since}. Nothing is sent, looked up, booked or checked. Start one: "
+            "`manage.py worker`."
         )
         yield _single(AlertKind.WORKER, sentence, "/system/", None)
         return

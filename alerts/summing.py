@@ -6,9 +6,11 @@ from django.conf import settings
 from django.db import transaction
 
 from alerts import wording
-from alerts.models import Channel, Delivery
+from alerts.kinds import RANK
+from alerts.models import Alert, Channel, Delivery
 from alerts.noting import WINDOW, record
 from alerts.telling import Purpose
+from reconciliation.kinds import Severity
 
 #: From the first message that is held back to the summary: what else comes in one storm is in it.
 GATHERED_FOR = timedelta(minutes=10)
@@ -27,17 +29,24 @@ def sum_up(now: datetime) -> int:
 
 def _sum_up(channel: Channel, now: datetime) -> bool:
     mine = Delivery.objects.filter(channel=channel, state=Delivery.State.HELD)
-    rows = list(mine.order_by("created_at", "id").values_list("pk", "created_at", "title", "body"))
+    rows = list(mine.select_related("alert").order_by("created_at", "id"))
     lately = Delivery.objects.filter(channel=channel, purpose=Purpose.SUMMARY, created_at__gt=now - WINDOW)
-    if not rows or now - rows[0][1] < GATHERED_FOR or lately.exists():
+    if not rows or now - rows[0].created_at < GATHERED_FOR or lately.exists():
         return False
-    message = wording.summary([(title, body) for _pk, _at, title, body in rows], site_url=settings.SITE_URL)
+    gravest_first = sorted(rows, key=lambda row: -RANK[Severity(row.severity)] if row.severity else 0)
+    message = wording.summary([(_title(row), row.body) for row in gravest_first], site_url=settings.SITE_URL)
     try:
         with transaction.atomic():
-            taken = mine.filter(pk__in=[row[0] for row in rows])
+            taken = mine.filter(pk__in=[row.pk for row in rows])
             if taken.update(state=Delivery.State.SUMMED_UP, ended_at=now) != len(rows):
                 raise _Moved
             record(channel, message, purpose=Purpose.SUMMARY, now=now)
     except _Moved:
         return False
     return True
+
+
+def _title(held: Delivery) -> str:
+    """Of a trouble that nobody had heard of when it ended no other message tells that it did."""
+    is_over = held.alert is not None and held.alert.state == Alert.State.CLOSED and held.purpose != Purpose.RESOLVED
+    return f"{held.title}, over meanwhile" if is_over else held.title

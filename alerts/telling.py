@@ -34,7 +34,7 @@ def purpose_of(condition: Condition, told: Told) -> Purpose | None:
     if RANK[condition.severity] > RANK[Severity(told.severity)]:
         return Purpose.WORSE
     untold = len(condition.things - told.things)
-    if untold and untold >= step(condition.severity, told.things):
+    if untold and untold >= step(condition.severity, told.things & condition.things):
         return Purpose.WORSE
     if not condition.things and condition.number >= 2 * max(told.number, 1):
         return Purpose.WORSE
@@ -42,5 +42,8 @@ def purpose_of(condition: Condition, told: Told) -> Purpose | None:
 
 
 def step(severity: str, told: Collection[str]) -> int:
-    """By how many more it gets worse: each one where money is at risk, else half as many again as were told."""
+    """By how many more it gets worse: each one where money is at risk, else half as many again as were told.
+
+    `told` are those that are still there: what was told and is over is no reason to be silent about something new.
+    """
     return 1 if severity == Severity.CRITICAL else max(1, len(told) // 2)

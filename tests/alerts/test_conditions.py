@@ -79,6 +79,7 @@ def test_workers():
     assert workers(dead, Beat("ticker", "a", ago(seconds=1))) == {}  # another process on that host
     assert workers(alive, Beat("worker", "b", ago(minutes=4))) == {"worker": "critical"}
     assert workers(alive, Beat("ticker", "a", ago(days=2))) == {}
+    assert "since 2025-11-07 09:28:59 ET." in judged(Facts(beats=(dead,)))["worker"].sentence
 
 
 def test_what_waits_for_a_person_is_told_after_its_time():
