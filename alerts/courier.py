@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import F
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef
 
 from alerts.models import Channel, Delivery
+from alerts.noting import tell_again
 from alerts.sending import SEND_SECONDS, Outcome, not_sent, send
 from alerts.wording import Message
 from work.holders import is_gone, this_process
@@ -25,6 +27,8 @@ PAUSES = tuple(timedelta(seconds=seconds) for seconds in (15, 60, 300, 900, 3600
 CLAIM_LASTS = timedelta(seconds=90)
 #: What hangs beyond its own time-out is given up, and its thread left to itself.
 GIVEN_UP_AFTER = timedelta(seconds=SEND_SECONDS + 15)
+#: A channel may have been switched off, or without an address, for long: what is older is news no more.
+WAITS_AT_MOST = timedelta(days=1)
 #: A second interruption may be the message's own fault, and it may have arrived twice.
 MOST_INTERRUPTIONS = 2
 _LOOK_SECONDS = 0.02
@@ -63,6 +67,11 @@ class Courier:
             if (not self._errands and not started) or time.monotonic() >= deadline:
                 return
             self._wait(deadline)
+
+    def note_ended(self, now: datetime) -> None:
+        """Write down what ended meanwhile: for who may carry no more, as another does."""
+        if self._errands:
+            self._note_ended(now)
 
     def _wait(self, deadline: float) -> None:
         """Until one of them ends."""
@@ -109,9 +118,19 @@ def _message(delivery: Delivery) -> Message:
 
 
 def claim_next(channel: Channel, *, now: datetime) -> Delivery | None:
-    """Take the channel's oldest message that is due. Whoever updates the row first has it."""
+    """Take the channel's oldest message that is due. Whoever updates the row first has it.
+
+    What follows about the same alert waits for it: that a trouble is over is told after the trouble.
+    """
     due = Delivery.objects.filter(channel=channel, state=Delivery.State.WAITING, not_before__lte=now)
-    for delivery in due.order_by("created_at", "id")[:5]:
+    unsent = Delivery.objects.filter(
+        channel=channel, alert=OuterRef("alert"), pk__lt=OuterRef("pk"),
+        state__in=(Delivery.State.WAITING, Delivery.State.SENDING),
+    )  # fmt: skip
+    for delivery in due.filter(~Exists(unsent)).order_by("created_at", "id")[:5]:
+        if now - delivery.created_at >= WAITS_AT_MOST:
+            _expire(delivery, now)
+            continue
         mine = Delivery.objects.filter(pk=delivery.pk, state=Delivery.State.WAITING, attempts=delivery.attempts)
         if mine.update(
             state=Delivery.State.SENDING, claimed_by=this_process(), claimed_at=now, attempts=F("attempts") + 1
@@ -132,10 +151,20 @@ def note(delivery: Delivery, outcome: Outcome, *, now: datetime) -> None:
         return
     log.warning("delivery %s by channel %s failed: %s", delivery.pk, delivery.channel_id, words)
     if delivery.attempts > len(PAUSES):
-        mine.update(state=Delivery.State.FAILED, ended_at=now, outcome=words)
+        with transaction.atomic():
+            if mine.update(state=Delivery.State.FAILED, ended_at=now, outcome=words):
+                tell_again(delivery)
     else:
         later = now + PAUSES[delivery.attempts - 1]
         mine.update(state=Delivery.State.WAITING, not_before=later, outcome=words)
+
+
+def _expire(delivery: Delivery, now: datetime) -> None:
+    mine = Delivery.objects.filter(pk=delivery.pk, state=Delivery.State.WAITING, attempts=delivery.attempts)
+    last = f" The last try: {delivery.outcome}" if delivery.outcome else ""
+    with transaction.atomic():
+        if mine.update(state=Delivery.State.FAILED, ended_at=now, outcome=f"Not sent for a day.{last}"[:300]):
+            tell_again(delivery)
 
 
 def take_back(now: datetime) -> None:

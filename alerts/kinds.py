@@ -30,12 +30,18 @@ class AlertKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AlertFacts:
-    """`severity` is None where the thing itself says how grave it is. An event is over when it is told."""
+    """`severity` is None where the thing itself says how grave it is. An event is over when it is told.
+
+    `events` are the endings of its keys that are events; one of them is "" where all are.
+    """
 
     title: str
     severity: Severity | None
     about: str
-    is_event: bool = False
+    events: tuple[str, ...] = ()
+
+    def is_event(self, key: str) -> bool:
+        return any(key.endswith(ending) for ending in self.events)
 
 
 ALERT_KINDS: dict[AlertKind, AlertFacts] = {
@@ -54,7 +60,7 @@ ALERT_KINDS: dict[AlertKind, AlertFacts] = {
     ),
     AlertKind.WORKER: AlertFacts("Worker down", Severity.CRITICAL, "Nobody does the work, or one of several does not."),
     AlertKind.DROPPED: AlertFacts(
-        "Task dropped", Severity.HIGH, "Workers died over a task until it was given up.", is_event=True
+        "Task dropped", Severity.HIGH, "Workers died over a task until it was given up.", events=("",)
     ),
     AlertKind.HALTED: AlertFacts("Kill switch on", Severity.HIGH, "Sending is halted for an account."),
     AlertKind.APPROVAL: AlertFacts(
@@ -64,7 +70,7 @@ ALERT_KINDS: dict[AlertKind, AlertFacts] = {
         "Stop or target crossed", Severity.CRITICAL, "The price went through, and no order at Alpaca acts on it."
     ),
     AlertKind.BATCH: AlertFacts(
-        "Batch halted or late", Severity.HIGH, "Orders that were to be sent were not.", is_event=True
+        "Batch halted or late", Severity.HIGH, "Orders that were to be sent were not.", events=(":halted",)
     ),
     AlertKind.CHANNEL: AlertFacts("Channel fails", Severity.MEDIUM, "Messages could not be delivered by a channel."),
 }

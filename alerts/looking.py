@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.apps import apps
+from django.conf import settings
 from django.db.models import Q
 
 from alerts.facts import AccountFacts, Beat, Facts, Thing
@@ -23,8 +24,8 @@ EVENT_LASTS = timedelta(hours=12)
 LATE_AFTER = timedelta(minutes=2)
 #: A released batch is sent in seconds; Alpaca's limit of requests may stretch a large one.
 SENDING_LATE_AFTER = timedelta(minutes=10)
-#: A channel that failed so long ago and has had nothing to send since is not known to fail.
-CHANNEL_FAILED_WITHIN = timedelta(hours=1)
+#: A message is tried for less than that, so that no older one was tried later.
+TRIED_FOR = timedelta(hours=26)
 _NEWEST_RUNS = 50
 
 
@@ -136,9 +137,10 @@ def _dropped(now: datetime) -> Iterable[Thing]:
 
 
 def _failing_channels(now: datetime) -> Iterable[Thing]:
-    """Those whose newest message that came to an end failed, or waits for another try."""
-    for channel in Channel.objects.filter(is_on=True):
-        tried = Delivery.objects.filter(channel=channel, attempts__gt=0, created_at__gt=now - CHANNEL_FAILED_WITHIN)
-        last = tried.exclude(purpose="test").order_by("-claimed_at").first()
-        if last is not None and last.outcome and last.state in {Delivery.State.FAILED, Delivery.State.WAITING}:
-            yield Thing(f"channel {channel.pk}", f"{channel.name}: {last.outcome}", last.created_at)
+    """Those of which the newest try that came to an end failed. Silence proves nothing: it stays so until one goes."""
+    for channel in Channel.objects.filter(is_on=True, name__in=settings.ALERT_CHANNELS):
+        tried = Delivery.objects.filter(channel=channel, attempts__gt=0).exclude(outcome="")
+        lately = tried.filter(created_at__gt=now - TRIED_FOR).order_by("-claimed_at")
+        last = lately.first() or tried.order_by("-created_at").first()
+        if last is not None and last.state in {Delivery.State.FAILED, Delivery.State.WAITING}:
+            yield Thing(channel.thing_key, f"{channel.name}: {last.outcome}", last.created_at)

@@ -36,6 +36,11 @@ class Channel(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def thing_key(self) -> str:
+        """Its name among the things of a condition."""
+        return f"channel {self.pk}"
+
     def takes(self, kind: str, severity: str) -> bool:
         return self.is_on and kind not in self.muted_kinds and is_at_least(severity, self.lowest_severity)
 

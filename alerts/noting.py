@@ -24,6 +24,8 @@ SEEN_EVERY = timedelta(seconds=20)
 #: So long after it was last seen a trouble counts as over: what comes and goes is one trouble.
 OVER_AFTER = timedelta(seconds=45)
 WINDOW = timedelta(hours=1)
+#: What was told and is over is remembered too, since it may come back, but not without end.
+MOST_KEPT = 1000
 
 
 def note(conditions: Sequence[Condition], *, now: datetime) -> None:
@@ -74,7 +76,11 @@ def _keep(alert: Alert, condition: Condition, channels: Collection[Channel], now
 
 
 def _takers(condition: Condition, channels: Collection[Channel]) -> list[Channel]:
-    return [channel for channel in channels if channel.takes(condition.kind, condition.severity)]
+    """Those that want it. That a channel fails is told by the others, as `looking` names it."""
+    wanting = [channel for channel in channels if channel.takes(condition.kind, condition.severity)]
+    if condition.kind != AlertKind.CHANNEL:
+        return wanting
+    return [channel for channel in wanting if channel.thing_key not in condition.things]
 
 
 def _tell(alert: Alert, condition: Condition, channels: Collection[Channel], now: datetime) -> None:
@@ -86,11 +92,13 @@ def _tell(alert: Alert, condition: Condition, channels: Collection[Channel], now
     takers = _takers(condition, channels)
     if purpose is None or not takers:
         return
+    heard = alert.told.things if len(alert.told.things) <= MOST_KEPT else frozenset()
+    things = heard | condition.things
     Alert.objects.filter(pk=alert.pk).update(
         told_at=now,
         told_severity=condition.severity,
         told_number=condition.number,
-        told_things=sorted(alert.told.things | condition.things),
+        told_things=sorted(things),
     )
     message = wording.about(condition, purpose=purpose, since=alert.first_seen_at, now=now, site_url=settings.SITE_URL)
     for channel in takers:
@@ -103,7 +111,7 @@ def _close(alert: Alert, now: datetime) -> None:
         mine = Alert.objects.filter(pk=alert.pk, state=Alert.State.OPEN, last_seen_at=alert.last_seen_at)
         if not mine.update(state=Alert.State.CLOSED, closed_at=now) or not alert.told_severity:
             return
-        if ALERT_KINDS[AlertKind(alert.kind)].is_event:
+        if ALERT_KINDS[AlertKind(alert.kind)].is_event(alert.key):
             return
         message = wording.resolved(
             kind=alert.kind, account=alert.account.slug if alert.account else "", since=alert.first_seen_at,
@@ -111,6 +119,17 @@ def _close(alert: Alert, now: datetime) -> None:
         )  # fmt: skip
         for channel in _heard_by(alert):
             record(channel, message, purpose=Purpose.RESOLVED, now=now, alert=alert, severity=alert.severity)
+
+
+def tell_again(failed: Delivery) -> None:
+    """The message is given up. If nobody heard of its alert by any other, the alert counts as untold, and while the
+    trouble lasts it is told anew. Call it in the transaction that gave the message up.
+    """
+    others = Delivery.objects.filter(alert=failed.alert_id).exclude(state=Delivery.State.FAILED)
+    if failed.alert_id is None or others.exists():
+        return
+    mine = Alert.objects.filter(pk=failed.alert_id, state=Alert.State.OPEN)
+    mine.update(told_at=None, told_severity="", told_number=0, told_things=[])
 
 
 def _heard_by(alert: Alert) -> Iterable[Channel]:
@@ -123,7 +142,14 @@ def record(
     channel: Channel, message: Message, *, purpose: Purpose, now: datetime, alert: Alert | None = None,
     severity: str = "",
 ) -> Delivery:  # fmt: skip
-    """Write down one message. Beyond the channel's number in an hour it is held back for a summary."""
+    """Write down one message. Beyond the channel's number in an hour it is held back for a summary.
+
+    What still waits about the same alert is tried again now: this one comes after it, never before.
+    """
+    if alert is not None:
+        Delivery.objects.filter(channel=channel, alert=alert, state=Delivery.State.WAITING, not_before__gt=now).update(
+            not_before=now
+        )
     is_throttled = alert is not None and _sent_lately(channel, now) >= _most(channel, severity)
     return Delivery.objects.create(
         channel=channel, alert=alert, purpose=purpose, severity=severity, title=message.title, body=message.body,

@@ -70,10 +70,31 @@ def test_what_comes_and_goes_within_seconds_is_one_trouble(desk):
 
 
 def test_an_event_has_no_end_to_tell(desk):
-    note([drift(1, kind=AlertKind.BATCH, key="batch:sim:late")], now=at(0))
+    note([drift(1, kind=AlertKind.BATCH, key="batch:sim:halted")], now=at(0))
     note([], now=at(100))
     assert Alert.objects.get().state == "closed"
     assert purposes() == ["new"]
+
+
+def test_that_late_orders_are_sent_at_last_is_told(desk):
+    note([drift(1, kind=AlertKind.BATCH, key="batch:sim:late")], now=at(0))
+    note([], now=at(100))
+    assert purposes() == ["new", "resolved"]
+
+
+def test_what_was_told_and_is_over_is_no_reason_to_be_silent_about_as_many_new_ones(desk):
+    note([drift(*range(10))], now=at(0))
+    note([drift(9)], now=at(60))
+    note([drift(9, 21, 22, 23, 24)], now=at(65))
+    assert purposes() == ["new", "worse"]
+
+
+def test_what_is_remembered_as_told_does_not_grow_for_ever(desk, monkeypatch):
+    monkeypatch.setattr("alerts.noting.MOST_KEPT", 30)
+    for look in range(20):
+        note([drift(*range(10 * look, 10 * look + 10))], now=at(5 * look))
+    assert purposes() == ["new"] + ["worse"] * 19
+    assert len(Alert.objects.get().told_things) <= 40
 
 
 def test_what_nobody_was_told_has_no_end_to_tell(desk):
@@ -111,6 +132,18 @@ def test_a_storm_goes_out_as_so_many_and_one_summary(desk):
     assert Delivery.objects.filter(state="held").exists()
     assert sum_up(at(1500)) == 0  # one summary an hour
     assert sum_up(at(4301)) == 1
+
+
+def test_a_summary_begins_with_the_gravest_and_says_what_is_over(desk):
+    Channel.objects.update(most_an_hour=0)
+    note([drift(1, key="drift:1")], now=at(0))
+    note([drift(2, key="drift:2", severity=Severity.CRITICAL)], now=at(100))
+    assert Alert.objects.get(key="drift:1").state == "closed"
+    sum_up(at(700))
+    assert Delivery.objects.get(purpose="summary").body.splitlines()[:2] == [
+        "- [sim] Drift (critical): 1 differ.",
+        "- [sim] Drift (high), over meanwhile: 1 differ.",
+    ]
 
 
 def test_a_storm_of_lesser_troubles_leaves_room_for_a_critical_one(desk):

@@ -16,6 +16,7 @@ from alerts.looking import look
 from alerts.models import Alert, Channel, Delivery
 from alerts.noting import note
 from alerts.sending import send
+from alerts.trying import try_channel
 from alerts.wording import Message
 from broker.models import Account
 from tests.alerts.receivers import closed_port, mail_server, webhook
@@ -91,12 +92,91 @@ def test_a_channel_that_fails_is_told_by_the_others(halted, settings):
         look_and_note(after(5))
         courier.carry(partial(after, 5), seconds=10)
         assert [message["title"] for message in well.got] == ["[sim] Kill switch on (high)", "Channel fails (medium)"]
+        assert not Delivery.objects.filter(alert__kind="channel", channel__name="broken").exists()
         assert "broken: " in well.got[1]["message"]
         broken.status = 200
         for seconds in (600, 610, 1200, 1260):
             courier.carry(partial(after, seconds), seconds=10)
             look_and_note(after(seconds))
         assert Alert.objects.get(kind="channel").state == "closed"
+
+
+def test_a_channel_that_failed_last_is_not_said_to_work_again_because_time_went_by(halted, settings):
+    with webhook() as broken, webhook() as well:
+        broken.status = 403
+        settings.ALERT_CHANNELS = parse(f"broken={broken.address()} well={well.address()}")
+        courier = Courier()
+        for seconds in (0, 5, 65, 400, 1400, 5100, 9000, 86400 * 3):
+            courier.carry(partial(after, seconds), seconds=10)
+            look_and_note(after(seconds))
+        assert "Resolved: Channel fails" not in [message["title"] for message in well.got]
+        assert Alert.objects.get(kind="channel").state == "open"
+        broken.status = 200
+        outcome = try_channel(channel=Channel.objects.get(name="broken"), actor="ops", now=after(86400 * 3 + 5))
+        assert outcome.was_sent  # nothing but a test ever goes by it
+        for seconds in (86400 * 3 + 10, 86400 * 3 + 60):
+            look_and_note(after(seconds))
+        assert Alert.objects.get(kind="channel").state == "closed"
+
+
+def test_a_channel_without_an_address_is_nobody_s_trouble(halted, settings):
+    settings.ALERT_CHANNELS = parse("desk=json://127.0.0.1:1/")
+    look_and_note()
+    Delivery.objects.update(state="failed", attempts=6, outcome="No.", claimed_at=NOW)
+    assert look(after(5)).failing_channels
+    settings.ALERT_CHANNELS = Addresses()
+    assert not look(after(5)).failing_channels
+
+
+def test_that_it_is_over_is_told_after_the_trouble_never_before(halted, settings):
+    with webhook() as hook:
+        hook.status = 500
+        settings.ALERT_CHANNELS = parse(f"desk={hook.address()}")
+        courier = Courier()
+        look_and_note()
+        for seconds in (0, 20, 90):  # the next try would be at 390
+            courier.carry(partial(after, seconds), seconds=10)
+        Account.objects.update(sending_halted=False)
+        look_and_note(after(140))
+        hook.status = 200
+        hook.got.clear()
+        courier.carry(partial(after, 141), seconds=10)
+        assert [message["title"] for message in hook.got] == [
+            "[sim] Kill switch on (high)",
+            "Resolved: [sim] Kill switch on",
+        ]
+
+
+def test_a_trouble_of_which_nobody_heard_is_told_again_while_it_lasts(halted, settings):
+    with webhook() as hook:
+        hook.status = 500
+        settings.ALERT_CHANNELS = parse(f"desk={hook.address()}")
+        courier = Courier()
+        for seconds in range(0, 6000, 60):
+            look_and_note(after(seconds))
+            courier.carry(partial(after, seconds), seconds=10)
+        assert Delivery.objects.filter(alert__kind="halted", state="failed").exists()
+        hook.status = 200
+        hook.got.clear()
+        for seconds in range(6000, 10000, 60):
+            look_and_note(after(seconds))
+            courier.carry(partial(after, seconds), seconds=10)
+        assert [message["title"] for message in hook.got].count("[sim] Kill switch on (high)") == 1
+
+
+def test_what_has_waited_for_a_day_is_news_no_more(halted, settings):
+    with webhook() as hook:
+        settings.ALERT_CHANNELS = parse(f"desk={hook.address()}")
+        look_and_note()
+        Account.objects.update(sending_halted=False)
+        look_and_note(after(100))
+        Channel.objects.update(is_on=False)
+        Courier().carry(partial(after, 86400 * 30), seconds=5)
+        Channel.objects.update(is_on=True)
+        Courier().carry(partial(after, 86400 * 30), seconds=5)
+        Courier().carry(partial(after, 86400 * 30), seconds=5)
+        assert hook.got == []
+    assert list(Delivery.objects.values_list("state", "outcome")) == [("failed", "Not sent for a day.")] * 2
 
 
 def test_one_that_hangs_keeps_neither_the_others_nor_the_caller_waiting(halted, settings):
