@@ -55,8 +55,11 @@ class Lookout(threading.Thread):
     def step(self) -> bool:
         """Look and carry, if it is this process's turn; False if the database was not to be had."""
         turns: list[bool] = []
-        if not self._survive("taking the lease", lambda: turns.append(_take())) or not turns[0]:
-            return bool(turns)
+        if not self._survive("taking the lease", lambda: turns.append(_take())):
+            return False
+        if not turns[0]:
+            # What it was sending when it lost its turn: who has it now would send it again.
+            return self._survive("noting", lambda: self._courier.note_ended(timezone.now()))
         went_well = self._survive("looking", look_and_note)
         # Whatever is wrong with the look: what is recorded already goes out.
         return self._survive("carrying", lambda: self._courier.carry(timezone.now, seconds=CARRY_SECONDS)) and went_well

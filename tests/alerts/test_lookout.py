@@ -59,6 +59,24 @@ def test_another_one_looks_only_when_the_first_is_gone(halted):
     assert Lease.objects.get().holder == this_process()
 
 
+def test_what_was_sent_while_the_lease_was_lost_is_noted_and_not_sent_again(halted):
+    may_end = threading.Event()
+
+    def slow(_channel, _message):
+        may_end.wait(10)
+        return Outcome(was_sent=True, words="Sent.")
+
+    courier = Courier(slow)
+    watch = Lookout(courier)
+    lookout.look_and_note()
+    courier.carry(timezone.now, seconds=0)
+    assert Delivery.objects.get().state == "sending"
+    until = timezone.now() + timedelta(minutes=5)
+    Lease.objects.create(name=LEASE, holder="elsewhere:1:2.00", expires_at=until)
+    may_end.set()
+    wait_for(lambda: watch.step() and Delivery.objects.get().state == "sent", "the outcome")
+
+
 def test_what_is_recorded_goes_out_even_if_looking_fails(halted, monkeypatch):
     letters = Letters()
     watch = Lookout(letters)
