@@ -23,6 +23,7 @@ TIMETABLES = (
     # Makes the report of a day once its run at the close has ended; one that was missed, on the next day.
     Timetable("daily report", "alerts.tasks.daily_report", "*/5 13-19 * * 1-5"),
     Timetable("back up", "upkeep.tasks.nightly_backup", "0 2 * * *"),
+    Timetable("maintain the database", "upkeep.tasks.nightly_maintenance", "0 3 * * *"),
     Timetable("thin out old figures", "reconciliation.tasks.thin_out", "30 2 * * *"),
 )
 

@@ -2,6 +2,8 @@
 
 from datetime import datetime, timedelta
 
+from django.db import DEFAULT_DB_ALIAS
+
 from work.holders import is_gone
 from work.models import Heartbeat
 
@@ -9,7 +11,7 @@ from work.models import Heartbeat
 SILENT_AFTER = timedelta(seconds=60)
 
 
-def living(now: datetime) -> list[str]:
+def living(now: datetime, *, using: str = DEFAULT_DB_ALIAS) -> list[str]:
     """Names of the workers and streams that write to this database. One that died on this host counts no more."""
-    fresh = Heartbeat.objects.filter(at__gt=now - SILENT_AFTER).order_by("name")
+    fresh = Heartbeat.objects.using(using).filter(at__gt=now - SILENT_AFTER).order_by("name")
     return [f"{beat.name} ({beat.holder})" for beat in fresh if not is_gone(beat.holder)]

@@ -1,13 +1,16 @@
 """What django-q2 runs for this package. Every task may come twice."""
 
+import logging
 from pathlib import Path
 
 from django.conf import settings
 from django.utils import timezone
 
 from upkeep.backing_up import make_backup, newest_backup_at
+from upkeep.maintaining import maintain
 from work import leases
 
+log = logging.getLogger(__name__)
 #: A backup takes seconds to minutes; the lease of a process that died is worth nothing anyway.
 _LEASE_SECONDS = 600
 #: A night's second delivery, or a second host with the same folder, has nothing to do.
@@ -24,3 +27,10 @@ def nightly_backup() -> str:
         if newest is not None and (now - newest).total_seconds() < _SAME_NIGHT_HOURS * 3600:
             return "made already"
         return str(make_backup(to=None, now=now))
+
+
+def nightly_maintenance() -> str:
+    with leases.holding("maintain", seconds=_LEASE_SECONDS) as taken:
+        if not taken:
+            return "busy"
+        return f"{maintain(now=timezone.now(), say=log.info)} rows deleted"
