@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from gameday.venue import until
 from orders.stream_following import follow_stream
 from orders.streaming import Streaming
 from work import leases
+from work.holders import local_pid
 from work.models import Lease
 
 #: A busy computer needs as long to end a process and to open a connection.
@@ -55,10 +55,10 @@ def following(account: Account) -> Iterator[None]:
 def kill_follower(account: Account) -> bool:
     """Kill whoever follows the account's stream on this computer; what watches over it starts it again."""
     lease = Lease.objects.filter(name=f"stream:{account.pk}").first()
-    host, _, pid = (lease.holder if lease else "").rpartition(":")[0].rpartition(":")
-    if lease is None or host != socket.gethostname() or leases.is_free(lease.name, now=timezone.now()):
+    pid = local_pid(lease.holder) if lease else None
+    if lease is None or pid is None or leases.is_free(lease.name, now=timezone.now()):
         return False
-    os.kill(int(pid), signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)
     until(lambda: leases.is_free(lease.name, now=timezone.now()), "the end of the stream's process")
     return True
 

@@ -6,6 +6,8 @@ from django.core.management.base import CommandError
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.migrations.executor import MigrationExecutor
 
+from tradingsite.common_ground import disagreement
+
 ADDRESS = "127.0.0.1"
 
 
@@ -14,12 +16,17 @@ def refusal(sentence: str) -> CommandError:
 
 
 def require_database() -> None:
-    """Refuse a database that nobody has set up. One that cannot be reached raises OperationalError by itself."""
+    """Refuse a database that nobody has set up, or whose other hosts have another key or time.
+
+    One that cannot be reached raises OperationalError by itself.
+    """
     connection = connections[DEFAULT_DB_ALIAS]
     executor = MigrationExecutor(connection)
     missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
     if missing:
         raise refusal("The database is not up to date. Run `python manage.py migrate` first.")
+    if sentence := disagreement():
+        raise refusal(sentence)
 
 
 def listening_socket(port: int) -> socket.socket:

@@ -16,6 +16,7 @@ from alerts.addresses import BadAddresses
 from alerts.addresses import read as read_addresses
 from tradingsite.environment import LOG_LEVELS, Environment
 from tradingsite.installation import data_directory, secret_key
+from tradingsite.postgresql import tuned
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment()
@@ -108,8 +109,7 @@ DATABASES = {"default": env.database("DATABASE_URL", f"sqlite:///{DATA_DIR / 'db
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = SQLITE_OPTIONS
 else:
-    DATABASES["default"]["CONN_MAX_AGE"] = 60
-    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    DATABASES["default"] = tuned(DATABASES["default"])
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # What is counted against strangers counts for all web processes together. django-q2 writes its figures twice a second:

@@ -3,12 +3,16 @@
 Every child that we start leads a session of its own and is written down in `DATA_DIR/run/<parent>.json`. As long as
 a session has members the system gives its number to nobody else. After a `kill -9` of the parent the next start
 ends the members of those sessions whose environment names this very installation.
+
+Several hosts may share DATA_DIR, and their numbers mean nothing to each other: an entry is acted on only by the system
+that wrote it.
 """
 
 import contextlib
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -16,7 +20,7 @@ from typing import Any
 
 import psutil
 
-from work.holders import TOLERANCE_SECONDS, started
+from work.holders import TOLERANCE_SECONDS, started, system_mark
 
 _LEAVE_BY_ITSELF_SECONDS = 2.0
 
@@ -67,14 +71,16 @@ class Register:
     """The file that names one parent's children, for whoever has to clean up after the parent was killed."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / f"{os.getpid()}.json"
+        name = f"{system_mark()}-{os.getpid()}" if system_mark() else str(os.getpid())
+        self._path = folder / f"{name}.json"
         self._children: dict[str, dict[str, Any]] = {}
 
     def note(self, name: str, pid: int) -> None:
         self._children[name] = _identity(pid)
         self._path.parent.mkdir(parents=True, exist_ok=True)
         draft = self._path.with_suffix(".new")
-        draft.write_text(json.dumps({"parent": _identity(os.getpid()), "children": self._children}))
+        system = {"host": socket.gethostname(), "system": system_mark()}
+        draft.write_text(json.dumps({**system, "parent": _identity(os.getpid()), "children": self._children}))
         draft.replace(self._path)
 
     def close(self) -> None:
@@ -87,14 +93,24 @@ def sweep(folder: Path, *, data_dir: Path) -> int:
     for path in sorted(folder.glob("*.json")):
         try:
             entry = json.loads(path.read_text())
-            if _is_running(entry["parent"]):
+            if _is_of_another_host(entry) or (_is_of_this_system(entry) and _is_running(entry["parent"])):
                 continue
-            leaders = [int(child["pid"]) for child in entry["children"].values()]
+            children = entry["children"].values() if _is_of_this_system(entry) else ()
+            leaders = [int(child["pid"]) for child in children]
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             leaders = []  # torn by a power cut: nothing in it can be proven
         killed += sum(_end_survivors(leader, data_dir=data_dir) for leader in leaders)
         path.unlink(missing_ok=True)
     return killed
+
+
+def _is_of_another_host(entry: dict[str, Any]) -> bool:
+    return bool(entry.get("host", socket.gethostname()) != socket.gethostname())
+
+
+def _is_of_this_system(entry: dict[str, Any]) -> bool:
+    """False for one from before this host was started anew: nothing of it can be running."""
+    return bool(entry.get("system", system_mark()) == system_mark())
 
 
 def _end_survivors(leader: int, *, data_dir: Path) -> int:

@@ -18,15 +18,18 @@ from django_q.models import OrmQ
 from django_q.tasks import async_task
 
 from tradingsite.cluster_signs import HEARTBEAT_FUNCTION
+from tradingsite.common_ground import disagreement
 from tradingsite.due_work import queue_due_work
-from tradingsite.watchdog import Pulse, lease_pid
+from tradingsite.watchdog import Pulse
 from work import leases
 from work.heartbeat import beat, last_beat
+from work.holders import local_pid
 from work.models import Lease
 from work.queue import LOST_AFTER_SECONDS
 
 TICK_SECONDS = 0.5
 BEAT_SECONDS = 3.0
+COMPARE_SECONDS = 30.0
 LONGEST_PAUSE_SECONDS = 10.0
 #: A step that takes this long had to wait for the database.
 _SLOW_SECONDS = 2.0
@@ -45,6 +48,7 @@ class Ticker(threading.Thread):
         self._cluster_died_at: datetime | None = None
         self._deaths: Counter[int] = Counter()
         self._beaten_at = 0.0
+        self._compared_at = time.monotonic()
         self._undisturbed_since = self._tick_began = time.monotonic()
         self._heard: dict[str, tuple[datetime | None, float]] = {}
         self._problem = ""
@@ -74,6 +78,7 @@ class Ticker(threading.Thread):
                 self._beaten_at = time.monotonic()
                 self._beat()
             self._feel_pulse()
+            self._compare_with_other_hosts()
             queue_due_work(timezone.now())
         except DatabaseError as error:
             connection.close()
@@ -96,6 +101,13 @@ class Ticker(threading.Thread):
             trace = None if isinstance(error, DatabaseError) else error
             logger.warning("ticker: %s; trying again", problem, exc_info=trace)
 
+    def _compare_with_other_hosts(self) -> None:
+        """At the start this is a refusal; later it is told, and what is under way is not torn down."""
+        if time.monotonic() - self._compared_at >= COMPARE_SECONDS:
+            self._compared_at = time.monotonic()
+            if sentence := disagreement():
+                logger.error("ticker: %s", sentence)
+
     def _beat(self) -> None:
         now = timezone.now()
         beat("ticker", now=now)
@@ -111,7 +123,7 @@ class Ticker(threading.Thread):
             if name not in self._heard or self._heard[name][0] != at:
                 self._heard[name] = (at, time.monotonic())
         holders = Lease.objects.filter(expires_at__gt=timezone.now()).exclude(name__startswith="queued:")
-        pids = {lease_pid(holder) for holder in holders.values_list("holder", flat=True)}
+        pids = {local_pid(holder) for holder in holders.values_list("holder", flat=True)}
         self.pulse = Pulse(
             read_at=time.monotonic(),
             undisturbed_since=self._undisturbed_since,

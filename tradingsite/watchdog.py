@@ -10,7 +10,6 @@ since then nobody can leave a sign.
 """
 
 import contextlib
-import socket
 from collections.abc import Callable, Set
 from dataclasses import dataclass
 
@@ -128,9 +127,3 @@ def cluster_processes(main: int) -> list[psutil.Process]:
     sentinels = {process.pid for process, parent in parents.items() if parent == main}
     near = [process for process, parent in parents.items() if parent == main or parent in sentinels]
     return living([top]) + near
-
-
-def lease_pid(holder: str) -> int | None:
-    """Return the pid in a lease's holder (`host:pid:start`) if it is of this host."""
-    host, _, pid = holder.rpartition(":")[0].rpartition(":")
-    return int(pid) if pid.isdigit() and host == socket.gethostname() else None

@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from tradingsite.cluster_signs import ENVIRONMENT_NAME, SignPipe, Signs, _say_farewell
-from tradingsite.watchdog import START_UP_SECONDS, Pulse, Watchdog, lease_pid
-from work.holders import this_process
+from tradingsite.watchdog import START_UP_SECONDS, Pulse, Watchdog
+from work.holders import local_pid, this_process
 
 STARTED = 1000.0
 
@@ -174,7 +174,7 @@ def test_a_farewell_may_be_told_before_the_birth(pipe):
 
 
 def test_the_pid_in_a_lease():
-    assert lease_pid(this_process()) == os.getpid()
-    assert lease_pid("elsewhere:17:1795361648.90") is None
-    assert lease_pid("queue") is None
-    assert lease_pid("") is None
+    assert local_pid(this_process()) == os.getpid()
+    assert local_pid("elsewhere:17:1795361648.90") is None
+    assert local_pid("queue") is None
+    assert local_pid("") is None
