@@ -66,11 +66,15 @@ _POSTGRESQL_TRIGGERS = (
     "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION audit_link_entry()",
 )
 
-_SQLITE_INSTALLED = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN (%s, %s)"
+_SQLITE_INSTALLED = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN (%s, %s)"
+#: Of a trigger that fires always, for every row and column: what it fires at, and the text of its function.
 _POSTGRESQL_INSTALLED = (
-    "SELECT tgname FROM pg_trigger WHERE tgrelid IN (to_regclass(%s), to_regclass(%s)) AND NOT tgisinternal "
-    "AND tgenabled <> 'D'"
+    "SELECT tgname, tgtype, prosrc FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid "
+    "WHERE tgrelid IN (to_regclass(%s), to_regclass(%s)) AND NOT tgisinternal AND tgenabled IN ('O', 'A') "
+    "AND tgqual IS NULL AND tgattr::text = ''"
 )
+#: PostgreSQL's numbers for: before an update or removal of a row; before a truncate; after the insert of a row.
+_POSTGRESQL_TYPES = {"no_change": 27, "no_truncate": 34, "link": 5}
 
 
 def statements(vendor: str) -> list[str]:
@@ -100,9 +104,27 @@ def trigger_names(vendor: str) -> list[str]:
 
 
 def missing_triggers(connection: BaseDatabaseWrapper) -> list[str]:
-    """Return the names of the triggers that somebody took away or switched off."""
-    asked = _POSTGRESQL_INSTALLED if connection.vendor == "postgresql" else _SQLITE_INSTALLED
+    """Return the names of the triggers that somebody took away, switched off, or changed so that they do less."""
+    is_postgresql = connection.vendor == "postgresql"
     with connection.cursor() as cursor:
-        cursor.execute(asked, TABLES)
-        found = {name for (name,) in cursor.fetchall()}
-    return [name for name in trigger_names(connection.vendor) if name not in found]
+        cursor.execute(_POSTGRESQL_INSTALLED if is_postgresql else _SQLITE_INSTALLED, TABLES)
+        found = {name: tuple(rest) for name, *rest in cursor.fetchall()}
+    if not is_postgresql:
+        found = {name: (" ".join(text.split()),) for name, (text,) in found.items()}
+    intact = _postgresql_triggers() if is_postgresql else _sqlite_triggers()
+    return [name for name in trigger_names(connection.vendor) if found.get(name) != intact[name]]
+
+
+def _sqlite_triggers() -> dict[str, tuple[object, ...]]:
+    texts = (" ".join(statement.split()) for statement in statements("sqlite"))
+    return {text.split()[2]: (text,) for text in texts}
+
+
+def _postgresql_triggers() -> dict[str, tuple[object, ...]]:
+    refuse, link = (statement.split("$$")[1] for statement in (_POSTGRESQL_REFUSE, _POSTGRESQL_LINK))
+    return {
+        name: (number, link if word == "link" else refuse)
+        for name in trigger_names("postgresql")
+        for word, number in _POSTGRESQL_TYPES.items()
+        if name.endswith(word)
+    }

@@ -1,7 +1,8 @@
 """Prove that the journal is as it was written, or say where it first is not."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db import connection
 
@@ -38,20 +39,23 @@ def verify_chain(*, since: int = 0, heads: Iterable[Head] = ()) -> Verification:
     """Read the chain from the link after `since`, which is taken as it is, to the end.
 
     `heads` are ends of the chain that were noted elsewhere: each must still be in it. Without one nobody can see
-    that entries at the end were cut off together with their links.
+    that entries at the end were cut off together with their links. One before `since` is where reading begins.
     """
+    noted: dict[int, set[str]] = {}
+    for head in heads:
+        noted.setdefault(head.sequence, set()).add(head.digest)
+    since = min([since, *noted])
     at = _link_taken(since) if since else EMPTY
     if at is None:
         return Verification(0, EMPTY, Break(since, None, f"Link {since} is not there."), missing_triggers(connection))
-    noted = {head.sequence: head for head in heads}
     count = 0
-    broken = _differs_from_note(at, noted) if since else None
+    broken = _differs_from_note(at, noted)
     for found in [] if broken else _links_after(at.sequence):
         broken = _link_break(found, at) or _differs_from_note(found.as_head, noted)
         if broken:
             break
         at, count = found.as_head, count + 1
-    broken = broken or _end_break(at, noted.values()) or _unlinked()
+    broken = broken or _end_break(at, noted) or _before_first() or _unlinked()
     return Verification(count, at, broken, missing_triggers(connection))
 
 
@@ -59,7 +63,7 @@ def verify_chain(*, since: int = 0, heads: Iterable[Head] = ()) -> Verification:
 class _Found:
     """One link and its entry as they are stored; the entry is None if it is gone, its words if it is unreadable."""
 
-    sequence: int
+    sequence: Any  # SQLite keeps what it is given
     entry_id: int
     previous: str
     digest: str
@@ -103,6 +107,8 @@ def _link_break(found: _Found, before: Head) -> Break | None:
 def _gap(found: _Found, before: Head) -> str:
     if found.sequence == before.sequence + 1:
         return ""
+    if not isinstance(found.sequence, int):
+        return f"The link of entry {found.entry_id} has no number but {found.sequence!r}: it was changed or put in."
     gone = f"Link {before.sequence + 1} is gone"
     if found.sequence > before.sequence + 2:
         gone = f"Links {before.sequence + 1} to {found.sequence - 1} are gone"
@@ -135,21 +141,28 @@ def _content_or_nothing(entry: AuditEntry) -> str:
         return ""
 
 
-def _differs_from_note(head: Head, noted: dict[int, Head]) -> Break | None:
-    note = noted.get(head.sequence)
-    if note is None or note.digest == head.digest:
+def _differs_from_note(head: Head, noted: Mapping[int, Set[str]]) -> Break | None:
+    if noted.get(head.sequence, {head.digest}) == {head.digest}:
         return None
     sentence = f"Link {head.sequence} is not the one that was noted: the chain was written anew."
     return Break(head.sequence, None, sentence)
 
 
-def _end_break(end: Head, noted: Iterable[Head]) -> Break | None:
-    beyond = [head.sequence for head in noted if head.sequence > end.sequence]
+def _end_break(end: Head, noted: Iterable[int]) -> Break | None:
+    beyond = [sequence for sequence in noted if sequence > end.sequence]
     if not beyond:
         return None
     return Break(
         end.sequence, None, f"The chain ends at {end.sequence}, and {max(beyond)} was noted: its end was cut off."
     )
+
+
+def _before_first() -> Break | None:
+    """A link that no walk comes by would hide its entry."""
+    stray = AuditLink.objects.filter(sequence__lt=1).order_by("sequence").values_list("sequence", "entry_id").first()
+    if stray is None:
+        return None
+    return Break(stray[0], stray[1], f"Entry {stray[1]} has link {stray[0]}, before the first: it was put in.")
 
 
 def _unlinked() -> Break | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 
 from audit.append_only import removals, statements
 from audit.chain import EMPTY, current_head
@@ -197,6 +197,70 @@ def test_triggers_that_were_taken_away_are_told():
             cursor.execute(statement)
     assert (status, found["state"], found["broken"]) == (1, "broken", None)
     assert len(found["missing_triggers"]) == (6 if connection.vendor == "sqlite" else 5)
+
+
+def test_a_trigger_that_was_hollowed_out_is_told(sqlite_only):
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TRIGGER audit_auditentry_no_update")
+        cursor.execute(
+            "CREATE TRIGGER audit_auditentry_no_update BEFORE UPDATE ON audit_auditentry BEGIN SELECT 1; END"
+        )
+    status, found = verify()
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TRIGGER audit_auditentry_no_update")
+        cursor.execute(next(text for text in statements("sqlite") if "audit_auditentry_no_update" in text))
+    assert (status, found["missing_triggers"]) == (1, ["audit_auditentry_no_update"])
+    assert verify()[0] == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "CREATE OR REPLACE FUNCTION audit_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$",
+        "ALTER TABLE audit_auditentry ENABLE REPLICA TRIGGER audit_auditentry_no_change",
+    ],
+)
+def test_a_trigger_that_was_hollowed_out_is_told_on_postgresql(change):
+    if connection.vendor != "postgresql":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(change)
+    assert "audit_auditentry_no_change" in verify()[1]["missing_triggers"]
+    tamper()  # puts them back as they are to be
+    assert verify()[0] == 0
+
+
+def test_an_entry_put_in_with_a_link_before_the_first_is_found():
+    make_entries()
+    columns = "at, actor, action, account, subject_type, subject_id, summary, reason, before, after, correlation_id"
+    with transaction.atomic(), connection.cursor() as cursor:  # an insert is what no trigger refuses
+        cursor.execute("SELECT max(id) + 1000 FROM audit_auditentry")
+        put_in = cursor.fetchone()[0]
+        link = "INSERT INTO audit_auditlink (sequence, entry_id, previous, digest) VALUES (0, %s, 'x', 'y')"
+        cursor.execute(link, [put_in])
+        cursor.execute(
+            f"INSERT INTO audit_auditentry (id, {columns}, digest) "
+            f"SELECT %s, {columns}, '' FROM audit_auditentry WHERE actor = 'ops' LIMIT 1",
+            [put_in],
+        )
+    assert sentence().startswith(f"Entry {put_in} has link 0, ")
+
+
+def test_a_link_whose_number_is_none_is_a_find_and_no_crash(sqlite_only):
+    make_entries()
+    tamper("UPDATE audit_auditlink SET sequence = 'six' WHERE sequence = 6")
+    assert "has no number but 'six'" in sentence()
+
+
+def test_every_noted_head_is_asked_for_wherever_reading_was_to_begin():
+    make_entries()
+    links = {link.sequence: str(link) for link in AuditLink.objects.all()}
+    assert verify("--since", "5", "--head", links[3])[0] == 0
+    wrong = f"3:{'1' * 64}"
+    status, found = verify("--since", "5", "--head", wrong)
+    assert (status, found["broken"]["sequence"]) == (1, 3)
+    for heads in ((wrong, links[3]), (links[3], wrong)):
+        assert verify("--head", heads[0], "--head", heads[1])[0] == 1
 
 
 @pytest.mark.parametrize("head", ["x", "1", f"1:{'g' * 64}", f"-1:{'0' * 64}", "1:abc"])
