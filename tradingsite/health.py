@@ -3,25 +3,26 @@
 No log-in: a probe has none. Nothing here names an order, a symbol or a person.
 """
 
-from collections.abc import Iterable, Iterator
+import logging
 from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
 from django.db import Error as DatabaseError
 from django.db import connection
-from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django_q.tasks import queue_size
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from broker.models import Account, StreamState
-from broker.stream_state import health_of
-from orders.models import Order
-from reconciliation.models import Drift, Fix, Run
+from broker.models import Account
+from reconciliation.models import Run
+from tradingsite.metrics import exposition
 from work.models import Heartbeat
+
+logger = logging.getLogger(__name__)
 
 #: The ticker beats every three seconds. A worker may be busy with one task, so its silence says less.
 STALE_AFTER_SECONDS = {"ticker": 15.0, "worker": 45.0}
@@ -46,12 +47,12 @@ def readyz(_request: HttpRequest) -> JsonResponse:
         runs = [_run_state(run, now) for run in _last_runs()]
     except Exception as error:  # the database, or a Redis queue: whatever it is, the probe gets its answer
         connection.close()
-        reason = {
-            "is_ready": False,
-            "database": {"is_ready": not isinstance(error, DatabaseError)},
-            "reason": str(error),
-        }
-        return JsonResponse(reason, status=503)
+        is_database = isinstance(error, DatabaseError)
+        # The error may name hosts and users, and a probe is anybody: the words are in the log.
+        logger.warning("not ready: %s", error)
+        reason = "the database does not answer" if is_database else "the queue does not answer"
+        state = {"is_ready": False, "database": {"is_ready": not is_database}, "reason": reason}
+        return JsonResponse(state, status=503)
     state = {"is_ready": queue["is_ready"], "database": {"is_ready": True}, "queue": queue, "last_runs": runs}
     return JsonResponse(state, status=200 if state["is_ready"] else 503)
 
@@ -84,44 +85,4 @@ def _run_state(run: Run, now: datetime) -> dict[str, Any]:
 @never_cache
 def metrics(_request: HttpRequest) -> HttpResponse:
     """The numbers in Prometheus' text format."""
-    now = timezone.now()
-    lines = [line for name, help_text, samples in _families(now) for line in _family(name, help_text, samples)]
-    return HttpResponse("\n".join(lines) + "\n", content_type="text/plain; version=0.0.4; charset=utf-8")
-
-
-Samples = Iterable[tuple[dict[str, str], float]]
-
-
-def _families(now: datetime) -> Iterator[tuple[str, str, Samples]]:
-    yield "orders", "Orders by what we know of their sending.", _counts(Order.objects.all(), "submission_state")
-    yield "open_drifts", "Open differences between database and broker.", _counts(Drift.objects.open(), "kind")
-    yield "proposed_fixes", "Fixes that wait for a person.", [({}, Fix.objects.proposed().count())]
-    yield "queue_depth", "Tasks that wait for a worker.", [({}, queue_size())]
-    ages = [({"name": name}, age) for name, age in _heartbeat_ages(now).items()]
-    yield "heartbeat_age_seconds", "Time since each part's last sign of life.", ages
-    streams = StreamState.objects.select_related("account").exclude(holder="").order_by("pk")
-    live = [({"account": state.account.slug}, float(health_of(state, now).is_live)) for state in streams]
-    yield "stream_is_live", "1 while the account's trade_updates are followed without a gap.", live
-    runs = [_run_state(run, now) for run in _last_runs()]
-    yield (
-        "last_run_age_seconds",
-        "Time since the last finished reconciliation.",
-        [({"account": run["account"], "state": run["state"]}, run["age_seconds"] or 0.0) for run in runs],
-    )
-
-
-def _counts(rows: Any, field: str) -> Samples:
-    counted = rows.order_by().values_list(field).annotate(count=Count("pk")).order_by(field)
-    return [({field: value}, count) for value, count in counted]
-
-
-def _family(name: str, help_text: str, samples: Samples) -> Iterator[str]:
-    yield f"# HELP tradingsite_{name} {help_text}"
-    yield f"# TYPE tradingsite_{name} gauge"
-    for labels, value in samples:
-        written = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
-        yield f"tradingsite_{name}{{{written}}} {value}" if written else f"tradingsite_{name} {value}"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    return HttpResponse(exposition(timezone.now()), content_type=CONTENT_TYPE_PLAIN_0_0_4)

@@ -61,9 +61,9 @@ def test_not_ready_before_the_first_sign_of_life(client):
     assert client.get("/readyz").status_code == 503
 
 
-def test_not_ready_without_a_database_and_it_says_why(client, monkeypatch):
+def test_not_ready_without_a_database_and_it_says_why(client, monkeypatch, caplog):
     def fail(*_args: object) -> None:
-        raise OperationalError("could not connect to server")
+        raise OperationalError("could not connect to server db7.example as trading")
 
     monkeypatch.setattr("tradingsite.health._queue_state", fail)
     monkeypatch.setattr("tradingsite.health.connection.close", lambda: None)
@@ -72,8 +72,9 @@ def test_not_ready_without_a_database_and_it_says_why(client, monkeypatch):
     assert response.json() == {
         "is_ready": False,
         "database": {"is_ready": False},
-        "reason": "could not connect to server",
+        "reason": "the database does not answer",
     }
+    assert "db7.example as trading" in caplog.text, "the words are in the log, not with strangers"
 
 
 def test_drift_does_not_make_it_unready_and_is_shown(client, account):
@@ -93,8 +94,8 @@ def test_metrics(client, account):
     make_run(account, "incomplete")
     lines = client.get("/metrics").content.decode().splitlines()
     assert "# TYPE tradingsite_orders gauge" in lines
-    assert "tradingsite_queue_depth 0" in lines
-    assert "tradingsite_proposed_fixes 0" in lines
+    assert "tradingsite_queue_depth 0.0" in lines
+    assert "tradingsite_proposed_fixes 0.0" in lines
     assert any(line.startswith('tradingsite_heartbeat_age_seconds{name="ticker"} 2.') for line in lines)
     assert any(line.startswith('tradingsite_last_run_age_seconds{account="sim",state="incomplete"}') for line in lines)
 
