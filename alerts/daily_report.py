@@ -1,5 +1,6 @@
 """The report of a day: made once, kept as it was, and sent by the channels that want it."""
 
+import logging
 from datetime import date, datetime
 
 from django.conf import settings
@@ -8,11 +9,13 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 
 from alerts.daily_facts import Day, facts_of
-from alerts.daily_text import as_markdown, headline
+from alerts.daily_text import as_markdown, headline, journal_line
 from alerts.models import Channel, DailyReport, Delivery
 from alerts.telling import Purpose
 from alerts.wording import absolute
 from broker.models import Account
+
+logger = logging.getLogger(__name__)
 
 #: Chats refuse longer messages.
 LONGEST_MESSAGE = 3500
@@ -38,11 +41,17 @@ def make_report(*, account: Account, day: date, now: datetime) -> DailyReport | 
             _address(report, now, link)
     except IntegrityError:  # another process made it at the same moment
         return None
+    # The log may be kept where the database's owner cannot write: then it proves the end of the chain.
+    journal = facts["journal"]
+    logger.info(
+        "report of %s for %s, audit journal head %s:%s", account.slug, day, journal["entries"], journal["digest"]
+    )
     return report
 
 
 def _address(report: DailyReport, now: datetime, link: str) -> None:
-    title, body = f"Daily report {headline(report.facts)}"[:200], shortened(report.markdown, link)
+    title = f"Daily report {headline(report.facts)}"[:200]
+    body = shortened(report.markdown, link=link, journal=journal_line(report.facts))
     for channel in Channel.objects.filter(is_on=True, sends_reports=True, name__in=settings.ALERT_CHANNELS):
         Delivery.objects.create(
             channel=channel, report=report, purpose=Purpose.REPORT, title=title, body=body, created_at=now,
@@ -50,9 +59,12 @@ def _address(report: DailyReport, now: datetime, link: str) -> None:
         )  # fmt: skip
 
 
-def shortened(markdown: str, link: str) -> str:
-    """Cut a long report at the end of a line, and say where the whole of it is."""
+def shortened(markdown: str, *, link: str, journal: str) -> str:
+    """Cut a long report at the end of a line, and say where the whole of it is.
+
+    The head of the journal stays: kept by a chat it proves what the database alone cannot.
+    """
     if len(markdown) <= LONGEST_MESSAGE:
         return markdown
-    kept = markdown[:LONGEST_MESSAGE].rpartition("\n")[0]
-    return f"{kept}\n\nThe rest is on the page of the report: {link}\n"
+    ending = f"\n\nThe rest is on the page of the report: {link}\n\nJournal: {journal}\n"
+    return f"{markdown[: LONGEST_MESSAGE - len(ending)].rpartition(chr(10))[0]}{ending}"

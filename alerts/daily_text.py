@@ -133,11 +133,15 @@ def _alerts(facts: Facts) -> Iterator[str]:
 
 
 def _journal(facts: Facts) -> Iterator[str]:
-    journal = facts["journal"]
     yield "## Journal"
     yield ""
+    yield journal_line(facts)
+
+
+def journal_line(facts: Facts) -> str:
+    journal = facts["journal"]
     head = f"{journal['entries']}:{journal['digest']}"
-    yield (
+    return (
         f"{counted(journal['entries'], 'entry', 'entries')}, head `{head}`. Kept outside the database, it proves later "
         "that no entry was cut off."
     )

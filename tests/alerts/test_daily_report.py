@@ -156,7 +156,21 @@ def test_the_session_of_a_run_at_the_close(requested, session):
 
 @given(st.text("ab\n|#-.", max_size=3 * LONGEST_MESSAGE))
 def test_a_message_is_never_too_long(text):
-    assert len(shortened(text, "https://x/")) <= LONGEST_MESSAGE + 100
+    assert len(shortened(text, link="https://x/", journal="12:abc")) <= LONGEST_MESSAGE
+
+
+def test_a_report_that_is_cut_keeps_the_head_of_the_journal_and_so_does_the_log(day, settings, caplog):
+    for number in range(80):
+        make_order(day, symbol=f"S{number}", recorded_at=CLOSE, refusal="a refusal in so many words", qty="1")
+    settings.ALERT_CHANNELS = parse("desk=json://127.0.0.1:1/")
+    ensure_channels(CLOSE)
+    with caplog.at_level("INFO"):
+        report = make_report(account=day, day=DAY, now=CLOSE)
+    assert report is not None
+    body = Delivery.objects.get().body
+    assert len(report.markdown) > LONGEST_MESSAGE >= len(body)
+    assert f"head `{current_head()}`" in body
+    assert str(current_head()) in caplog.text
 
 
 @given(st.text(max_size=60))
