@@ -1,16 +1,15 @@
 """What django-q2 runs for this package. Every task may come twice."""
 
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 
 from django.utils import timezone
 
 from alerts.daily_report import make_report
 from broker.models import Account
 from broker.times import NEW_YORK
+from broker.trading_days import newest_closed
 from reconciliation.models import Run
 
-#: The earliest close of a session, on a half day. A run that was asked for earlier belongs to a session before.
-EARLIEST_CLOSE = time(13, 0)
 #: A run at the close that has not ended by then is waited for no longer: the report says so.
 WAITED_FOR = timedelta(minutes=30)
 
@@ -30,12 +29,6 @@ def report_if_due(account: Account, now: datetime) -> bool:
 
 
 def session_of(requested_at: datetime) -> date:
-    """Return the session whose close a run was asked for: that of its day, or the one before it was made up for."""
-    local = requested_at.astimezone(NEW_YORK)
-    day = local.date()
-    if local.time() >= EARLIEST_CLOSE and day.weekday() < 5:
-        return day
-    day -= timedelta(days=1)
-    while day.weekday() >= 5:
-        day -= timedelta(days=1)
-    return day
+    """Return the session whose close a run was asked for: the newest that had closed, half days and holidays known."""
+    session = newest_closed(requested_at)
+    return session.day if session else requested_at.astimezone(NEW_YORK).date()

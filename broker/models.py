@@ -62,6 +62,8 @@ class Account(models.Model):
         default=30,
         help_text="Percent: a plan that closes, voids or changes more of the open positions at once needs a person.",
     )
+    #: The newest session whose run at the close was requested. Moved on by conditional UPDATE: one run for each.
+    closed_through = models.DateField(null=True, blank=True, editable=False)
 
     objects = AccountQuerySet.as_manager()
 
@@ -116,6 +118,29 @@ class EquityPoint(models.Model):
 
     def __str__(self) -> str:
         return f"{self.account_id} {self.day}: {self.equity}"
+
+
+class TradingDay(models.Model):
+    """One day of Alpaca's calendar. A day without trading has a row, too: one without a row is not known."""
+
+    day = models.DateField(unique=True)
+    #: Both empty: no trading.
+    open_at = models.DateTimeField(null=True)
+    close_at = models.DateTimeField(null=True)
+    read_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("day",)
+        constraints = (
+            models.CheckConstraint(
+                condition=models.Q(open_at__isnull=True, close_at__isnull=True)
+                | models.Q(close_at__gt=models.F("open_at")),
+                name="trading_day_open_before_close",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.day} {'until ' + format(self.close_at, '%H:%M %Z') if self.close_at else 'without trading'}"
 
 
 class RequestBudget(models.Model):

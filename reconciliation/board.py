@@ -14,9 +14,9 @@ from typing import NamedTuple
 from django.conf import settings
 from django.core.paginator import Page, Paginator
 from django.db.models import Prefetch, QuerySet
-from django_q.models import Schedule
 
 from broker.models import Account
+from reconciliation.at_close import next_close_run
 from reconciliation.balance import Balance, balance_of
 from reconciliation.models import Drift, Fix, Run
 from reconciliation.presentation import SEVERITIES, Cause, cause_of, gravest, rank, total
@@ -91,9 +91,7 @@ class Board:
 
     @cached_property
     def next_run_at(self) -> datetime | None:
-        schedules = Schedule.objects.filter(func="reconciliation.tasks.reconcile_at_close").order_by("next_run")
-        at: datetime | None = schedules.values_list("next_run", flat=True).first()
-        return at
+        return next_close_run(self.account, self.now)
 
     @property
     def state(self) -> str:

@@ -1,20 +1,17 @@
 """What django-q2 runs for this package. Every task may come twice."""
 
-from datetime import timedelta
-
 from django.utils import timezone
 
-from broker.errors import BrokerError
-from broker.gateway import open_gateway
 from broker.models import Account
-from broker.times import NEW_YORK
+from broker.trading_days import refresh_trading_days
 from positions.price_bars import drop_old_bars
 from reconciliation.applying import apply_approved
+from reconciliation.at_close import learn_calendar, request_close_runs
 from reconciliation.errors import RunInProgress
 from reconciliation.models import Run
 from reconciliation.refreshing import refresh_account, thin_snapshots
 from reconciliation.refreshing_charts import refresh_charts
-from reconciliation.running import account_lease, make_run, request_run
+from reconciliation.running import account_lease, make_run
 from reconciliation.snapshots import prune_pictures
 from work.queue import mark_started, rest
 
@@ -72,27 +69,12 @@ def thin_out() -> str:
 
 
 def reconcile_at_close() -> str:
-    """Request the day's run of every active account; on a day without trading, and the second time, nothing."""
+    """Request the run of the session that has closed; on a day without trading, and the second time, nothing."""
     now = timezone.now()
-    requested = 0
-    for account in Account.objects.active():
-        if _is_trading_day(account) and not _was_requested_today(account):
-            request_run(account=account, trigger=Run.Trigger.CLOSE, requested_by="system:schedule", now=now)
-            requested += 1
-    return f"{requested} runs requested"
+    unknown = learn_calendar(now=now)
+    return f"{request_close_runs(now=now)} runs requested. {unknown}".strip()
 
 
-def _is_trading_day(account: Account) -> bool:
-    """Ask Alpaca's calendar; if it cannot be asked, a run too many is better than none."""
-    today = timezone.now().astimezone(NEW_YORK).date()
-    try:
-        days = open_gateway(account).get_calendar(today, today)
-    except BrokerError:
-        return True
-    return any(day.day == today for day in days)
-
-
-def _was_requested_today(account: Account) -> bool:
-    midnight = timezone.now().astimezone(NEW_YORK).replace(hour=0, minute=0, second=0, microsecond=0)
-    recent = Run.objects.filter(account=account, trigger=Run.Trigger.CLOSE)
-    return recent.filter(requested_at__gte=midnight, requested_at__lt=midnight + timedelta(days=1)).exists()
+def refresh_calendar() -> str:
+    """Raises what Alpaca's answer was, so that the schedule shows the failure; the days read before go on counting."""
+    return f"{refresh_trading_days(now=timezone.now())} days are new or have changed"

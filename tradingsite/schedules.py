@@ -19,9 +19,11 @@ class Timetable:
 
 
 TIMETABLES = (
-    Timetable("reconcile at the close", "reconciliation.tasks.reconcile_at_close", "0 16 * * 1-5"),
-    # Makes the report of a day once its run at the close has ended; one that was missed, on the next day.
-    Timetable("daily report", "alerts.tasks.daily_report", "*/5 13-19 * * 1-5"),
+    # It asks the stored calendar whether a session has closed: half days, holidays, a close that was missed.
+    Timetable("reconcile at the close", "reconciliation.tasks.reconcile_at_close", "*/5 * * * *"),
+    Timetable("read the trading calendar", "reconciliation.tasks.refresh_calendar", "10 4,8 * * *"),
+    # Makes the report of a session once its run at the close has ended, whenever that is.
+    Timetable("daily report", "alerts.tasks.daily_report", "*/5 * * * *"),
     Timetable("back up", "upkeep.tasks.nightly_backup", "0 2 * * *"),
     Timetable("maintain the database", "upkeep.tasks.nightly_maintenance", "0 3 * * *"),
     Timetable("thin out old figures", "reconciliation.tasks.thin_out", "30 2 * * *"),

@@ -10,13 +10,13 @@ from heapq import nsmallest
 from django.conf import settings
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, TextField
 from django.db.models.functions import Cast, Coalesce
-from django_q.models import Schedule
 
 from broker.models import Account, AccountSnapshot
 from orders.lifecycle import SETTLED
 from orders.models import Batch, Order
 from positions.models import Position
 from positions.risk import distance
+from reconciliation.at_close import next_close_run
 from reconciliation.models import Drift, Run
 from reconciliation.presentation import gravest, rank
 from ui.formatting import NEW_YORK, share
@@ -193,9 +193,9 @@ def next_check(account: Account, now: datetime) -> NextCheck | None:
     )
     if batch is not None and batch.finished_at is not None:
         found.append((batch.finished_at + timedelta(seconds=settings.SETTLING_DELAY_SECONDS), f"after {batch.name}"))
-    schedule = Schedule.objects.filter(func="reconciliation.tasks.reconcile_at_close").order_by("next_run").first()
-    if schedule is not None:
-        found.append((schedule.next_run, "at the close"))
+    close_at = next_close_run(account, now)
+    if close_at is not None:
+        found.append((close_at, "at the close"))
     if not found:
         return None
     at, why = min(found)

@@ -1,6 +1,6 @@
 """The report of a day: made once after the close, kept as it was, sent as HTML by mail and as Markdown elsewhere."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 from django.utils import timezone
@@ -18,7 +18,8 @@ from alerts.models import Channel, DailyReport, Delivery
 from alerts.tasks import report_if_due, session_of
 from audit import journal
 from audit.chain import current_head
-from broker.models import AccountSnapshot
+from broker.models import AccountSnapshot, TradingDay
+from broker.times import in_new_york
 from positions.models import Position
 from reconciliation.models import Drift, Run
 from tests.alerts.receivers import mail_server, webhook
@@ -144,13 +145,23 @@ def test_a_run_that_does_not_end_is_not_waited_for_all_night(account):
     [
         (datetime(2025, 11, 7, 21, 0, tzinfo=UTC), date(2025, 11, 7)),
         (datetime(2025, 11, 28, 18, 0, tzinfo=UTC), date(2025, 11, 28)),  # a half day: 13:00
+        (datetime(2025, 11, 28, 17, 59, tzinfo=UTC), date(2025, 11, 26)),  # made up before that close
         (datetime(2025, 11, 8, 3, 0, tzinfo=UTC), date(2025, 11, 7)),  # 22:00 on Friday
         (datetime(2025, 11, 8, 15, 0, tzinfo=UTC), date(2025, 11, 7)),  # made up on Saturday
         (datetime(2025, 11, 10, 13, 0, tzinfo=UTC), date(2025, 11, 7)),  # made up on Monday at 8
         (datetime(2025, 7, 7, 20, 0, tzinfo=UTC), date(2025, 7, 7)),  # 16:00 in summer
     ],
 )
+@pytest.mark.django_db
 def test_the_session_of_a_run_at_the_close(requested, session):
+    half_day = date(2025, 11, 28)
+    TradingDay.objects.create(
+        day=half_day,
+        open_at=in_new_york(half_day, time(9, 30)),
+        close_at=in_new_york(half_day, time(13)),
+        read_at=CLOSE,
+    )
+    TradingDay.objects.create(day=date(2025, 11, 27), read_at=CLOSE)  # Thanksgiving
     assert session_of(requested) == session
 
 

@@ -10,6 +10,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_q.models import Schedule
 
+from broker.models import Account, TradingDay
+from broker.times import NEW_YORK
 from reconciliation.models import Fix
 from tests.factories import make_account, make_batch, make_order
 from tests.tradingsite.test_pages import make_drift, make_position, make_run, make_snapshot
@@ -37,14 +39,16 @@ def concerns(client):
     return [concern.text for concern in client.get("/").context["concerns"]]
 
 
-def schedule_at(at):
-    Schedule.objects.create(
-        name="tradingsite: reconcile at the close",
-        func="reconciliation.tasks.reconcile_at_close",
-        schedule_type=Schedule.CRON,
-        cron="0 16 * * 1-5",
-    )
-    Schedule.objects.update(next_run=at)  # a new row works it out for itself
+def close_at(at):
+    """Make that the close of today's session, whichever day this is."""
+    Schedule.objects.get_or_create(name="x", func="reconciliation.tasks.reconcile_at_close")
+    today = timezone.now().astimezone(NEW_YORK).date()
+    for days in range(-12, 12):
+        TradingDay.objects.update_or_create(
+            day=today + timedelta(days=days), defaults={"read_at": at, "open_at": None, "close_at": None}
+        )
+    TradingDay.objects.filter(day=today).update(open_at=at - timedelta(hours=6), close_at=at)
+    Account.objects.update(closed_through=today - timedelta(days=3))
 
 
 # --- When is it checked again? ------------------------------------------------------------------------------
@@ -57,7 +61,7 @@ def test_without_anything_arranged_it_says_so(reader, account):
 
 def test_the_next_check_is_the_earliest_that_is_arranged(account):
     now = timezone.now()
-    schedule_at(now + timedelta(hours=2))
+    close_at(now + timedelta(hours=2))
     found: Any = next_check(account, now)
     assert (found.at, found.why, found.is_overdue) == (now + timedelta(hours=2), "at the close", False)
     make_batch(account, name="late.csv", state="finished", finished_at=now)
@@ -75,7 +79,7 @@ def test_a_batch_that_was_checked_or_belongs_to_others_arranges_nothing(account)
 
 
 def test_a_check_that_is_under_way_comes_before_all_others(reader, account):
-    schedule_at(timezone.now() + timedelta(hours=2))
+    close_at(timezone.now() + timedelta(hours=2))
     make_run(account, "running", finished_at=None)
     found: Any = next_check(account, timezone.now())
     assert found.at is None
@@ -83,9 +87,9 @@ def test_a_check_that_is_under_way_comes_before_all_others(reader, account):
 
 
 def test_a_check_that_nobody_makes_is_overdue(reader, account):
-    schedule_at(timezone.now() - timedelta(minutes=6))
+    close_at(timezone.now() - timedelta(minutes=6))
     assert "is overdue since" in text_of(reader)
-    Schedule.objects.update(next_run=timezone.now() - timedelta(minutes=4))
+    close_at(timezone.now() - timedelta(minutes=4))
     assert "is overdue since" not in text_of(reader)
 
 

@@ -1,6 +1,6 @@
 """The declared schedules and their rows."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -22,13 +22,12 @@ def test_declared_schedules_are_made_once():
     assert schedule.func == "reconciliation.tasks.reconcile_at_close"
 
 
-def test_the_next_run_is_at_the_close_in_new_york():
+def test_the_calendar_is_asked_for_the_close_at_every_possible_close():
+    """On whole hours and between, on every day: which of them is a close is in Alpaca's calendar."""
     sync_schedules()
     next_run = Schedule.objects.get(name=CLOSE).next_run
-    assert next_run > timezone.now()
-    local = next_run.astimezone(ZoneInfo("America/New_York"))
-    assert (local.hour, local.minute) == (16, 0)
-    assert local.weekday() < 5
+    assert timezone.now() < next_run <= timezone.now() + timedelta(minutes=5)
+    assert next_run.minute % 5 == 0
 
 
 def test_a_changed_row_is_set_right_again():
@@ -36,7 +35,7 @@ def test_a_changed_row_is_set_right_again():
     Schedule.objects.filter(name=CLOSE).update(cron="0 3 * * *", next_run=datetime(2030, 1, 1, tzinfo=ZoneInfo("UTC")))
     assert sync_schedules() == 1
     schedule = Schedule.objects.get(name=CLOSE)
-    assert schedule.cron == "0 16 * * 1-5"
+    assert schedule.cron == "*/5 * * * *"
     assert schedule.next_run.year < 2030
 
 
