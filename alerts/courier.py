@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef
+from django.db.models import F
 
 from alerts.models import Channel, Delivery
 from alerts.noting import tell_again
@@ -32,6 +32,7 @@ WAITS_AT_MOST = timedelta(days=1)
 #: A second interruption may be the message's own fault, and it may have arrived twice.
 MOST_INTERRUPTIONS = 2
 _LOOK_SECONDS = 0.02
+_AT_ONCE = 5
 
 Send = Callable[[str, Message], Outcome]
 log = logging.getLogger(__name__)
@@ -122,12 +123,7 @@ def claim_next(channel: Channel, *, now: datetime) -> Delivery | None:
 
     What follows about the same alert waits for it: that a trouble is over is told after the trouble.
     """
-    due = Delivery.objects.filter(channel=channel, state=Delivery.State.WAITING, not_before__lte=now)
-    unsent = Delivery.objects.filter(
-        channel=channel, alert=OuterRef("alert"), pk__lt=OuterRef("pk"),
-        state__in=(Delivery.State.WAITING, Delivery.State.SENDING),
-    )  # fmt: skip
-    for delivery in due.filter(~Exists(unsent)).order_by("created_at", "id")[:5]:
+    for delivery in Delivery.objects.filter(pk__in=_due(channel, now)[:_AT_ONCE]).order_by("created_at", "id"):
         if now - delivery.created_at >= WAITS_AT_MOST:
             _expire(delivery, now)
             continue
@@ -138,6 +134,20 @@ def claim_next(channel: Channel, *, now: datetime) -> Delivery | None:
             delivery.refresh_from_db()
             return delivery
     return None
+
+
+def _due(channel: Channel, now: datetime) -> list[int]:
+    """Of all that is not sent yet: what may go now, the oldest first, and of each alert only the first."""
+    unsent = Delivery.objects.filter(
+        channel=channel, state__in=(Delivery.State.WAITING, Delivery.State.SENDING)
+    ).order_by("created_at", "id")
+    found, alerts = [], set()
+    for pk, alert, state, not_before in unsent.values_list("pk", "alert_id", "state", "not_before"):
+        is_first = alert is None or alert not in alerts
+        alerts.add(alert)
+        if is_first and state == Delivery.State.WAITING and not_before <= now:
+            found.append(pk)
+    return found
 
 
 def note(delivery: Delivery, outcome: Outcome, *, now: datetime) -> None:
@@ -169,7 +179,9 @@ def _expire(delivery: Delivery, now: datetime) -> None:
 
 def take_back(now: datetime) -> None:
     """What was claimed and never noted: its process is gone. It goes out once more, and no third time."""
-    for row in Delivery.objects.filter(state=Delivery.State.SENDING).only("claimed_by", "claimed_at", "interruptions"):
+    # By channel: of all that was ever sent the index then shows only these.
+    in_hand = Delivery.objects.filter(channel__in=Channel.objects.all(), state=Delivery.State.SENDING)
+    for row in in_hand.only("claimed_by", "claimed_at", "interruptions"):
         if not is_gone(row.claimed_by) and row.claimed_at is not None and abs(now - row.claimed_at) < CLAIM_LASTS:
             continue
         mine = Delivery.objects.filter(pk=row.pk, state=Delivery.State.SENDING, claimed_by=row.claimed_by)

@@ -6,8 +6,12 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from alerts import lookout
+from alerts.addresses import parse
 from alerts.conditions import conditions_of
+from alerts.courier import Courier
 from alerts.looking import look
+from alerts.models import Delivery
 from broker.models import StreamState
 from positions.models import Crossing, Position
 from reconciliation.models import Drift, Fix, Run
@@ -116,6 +120,28 @@ def test_a_stream_and_a_worker_that_died(account):
     state.holder = ""  # it was stopped in good order
     state.save()
     assert set(keys()) == {"worker"}
+
+
+def test_a_look_reads_no_whole_table_of_what_was_ever_told(account, settings, sqlite_only):
+    settings.ALERT_CHANNELS = parse("desk=json://127.0.0.1:1/")
+    account.sending_halted, account.halted_at = True, NOW
+    account.save()
+    lookout.look_and_note()
+    Delivery.objects.update(not_before=NOW + timedelta(days=9999))
+    with CaptureQueriesContext(connection) as captured:
+        lookout.look_and_note()
+        Courier().carry(lambda: NOW, seconds=0)
+    asked = [query["sql"] for query in captured if query["sql"].startswith(("SELECT", "UPDATE"))]
+    assert any("alerts_delivery" in sql for sql in asked)
+    plans: list[str] = []
+    with connection.cursor() as cursor:
+        for sql in asked:
+            cursor.execute("EXPLAIN QUERY PLAN " + sql.replace("%", "%%"))
+            plans += [row[3] for row in cursor.fetchall()]
+    for table in ("alerts_delivery", "alerts_alert", "reconciliation_run", "reconciliation_drift", "orders_order"):
+        assert [plan for plan in plans if plan.startswith(f"SCAN {table}")] == []
+    for of_all in ("(channel_id=? AND rowid<?)", "SCAN U"):
+        assert [plan for plan in plans if of_all in plan] == []
 
 
 def test_the_number_of_queries_does_not_grow_with_the_rows(account):
