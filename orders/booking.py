@@ -19,6 +19,7 @@ from orders.errors import OrdersError
 from orders.legs import legs_of
 from orders.lifecycle import SubmissionState, is_terminal
 from orders.models import Batch, Fill, Order, OrderEvent
+from work import correlation
 
 log = logging.getLogger(__name__)
 
@@ -43,15 +44,22 @@ def book_facts(
     """Book an order's state and fills in one transaction, and let the positions follow in it."""
     with transaction.atomic():
         order = Order.objects.select_related("account").get(pk=order_id)
-        changed = facts is not None and book_order(order=order, facts=facts, now=now, actor=actor)
-        for fill in fills:
-            changed |= book_fill(order=order, fill=fill, now=now, actor=actor) is not None
-        if facts is not None and facts.leg_ids:
-            # Also of older news: the answer to a submit, which names the legs, may come after the stream's frames.
-            _book_legs(order, facts, now=now, actor=actor)
-        if changed:
-            _let_positions_follow(order, now)
+        with correlation.carrying(order.correlation_id):
+            _book_facts(order, facts, fills, now, actor)
     return order
+
+
+def _book_facts(
+    order: Order, facts: BrokerOrder | None, fills: Iterable[BrokerFill], now: datetime, actor: str
+) -> None:
+    changed = facts is not None and book_order(order=order, facts=facts, now=now, actor=actor)
+    for fill in fills:
+        changed |= book_fill(order=order, fill=fill, now=now, actor=actor) is not None
+    if facts is not None and facts.leg_ids:
+        # Also of older news: the answer to a submit, which names the legs, may come after the stream's frames.
+        _book_legs(order, facts, now=now, actor=actor)
+    if changed:
+        _let_positions_follow(order, now)
 
 
 def _book_legs(parent: Order, facts: BrokerOrder, *, now: datetime, actor: str) -> None:
@@ -215,6 +223,7 @@ def _imported(account: Account, facts: BrokerOrder, origin: str, now: datetime, 
     terms = {name: getattr(facts, name) for name in _TERMS}
     order = Order(account=account, batch=batch, origin=origin, client_order_id=facts.client_order_id, **terms)
     order.recorded_at = now
+    order.correlation_id = correlation.current()
     order.is_booked = is_terminal(facts.status) and facts.filled_qty == 0
     for name, value in {**_facts(facts), **_link(order, facts, now)}.items():
         setattr(order, name, value)

@@ -11,6 +11,7 @@ from orders.chain_models import may_leave
 from orders.lifecycle import SubmissionState
 from orders.models import Batch, Order, OrderEvent
 from orders.querysets import due_for_sending, unbatched
+from work import correlation
 from work.holders import this_process
 
 log = logging.getLogger(__name__)
@@ -48,5 +49,6 @@ def claim(*, order_id: int, now: datetime) -> Order | None:
         order = Order.objects.get(pk=order_id)
         text = f"Sending, attempt {order.send_count}."
         OrderEvent.objects.create(order=order, at=now, kind="claimed", text=text, actor="system:send")
-    log.info("order %s %s claimed, attempt %s", order.pk, order.client_order_id, order.send_count)
+    with correlation.carrying(order.correlation_id):
+        log.info("order %s %s claimed, attempt %s", order.pk, order.client_order_id, order.send_count)
     return order

@@ -27,7 +27,7 @@ from orders.errors import OrdersError
 from orders.lifecycle import SubmissionState, is_terminal
 from orders.models import Batch, Order
 from orders.patience import until_written
-from work import leases
+from work import correlation, leases
 
 log = logging.getLogger(__name__)
 ACTOR = "system:follow"
@@ -114,7 +114,8 @@ def book_states(
         try:
             until_written(book)
         except (OrdersError, IntegrityError):
-            log.exception("order %s %s: what was read could not be booked", order.pk, order.client_order_id)
+            with correlation.carrying(order.correlation_id):
+                log.exception("order %s %s: what was read could not be booked", order.pk, order.client_order_id)
     return read
 
 
@@ -142,7 +143,8 @@ class Reading:
     def order_failed(self, order: Order, error: BrokerError) -> None:
         self.is_broken = True
         self.failed.add(order.pk)
-        log.warning("order %s %s could not be followed: %s", order.pk, order.client_order_id, error)
+        with correlation.carrying(order.correlation_id):
+            log.warning("order %s %s could not be followed: %s", order.pk, order.client_order_id, error)
 
 
 def _states(reading: Reading, orders: Sequence[Order]) -> dict[str, BrokerOrder]:
@@ -165,7 +167,8 @@ def _states(reading: Reading, orders: Sequence[Order]) -> dict[str, BrokerOrder]
         try:
             found[order.broker_order_id] = reading.gateway.get_order(order.broker_order_id)
         except NotFound as error:
-            log.warning("order %s %s is not at Alpaca: %s", order.pk, order.broker_order_id, error)
+            with correlation.carrying(order.correlation_id):
+                log.warning("order %s %s is not at Alpaca: %s", order.pk, order.broker_order_id, error)
             reading.failed.add(order.pk)
         except BrokerError as error:
             reading.order_failed(order, error)

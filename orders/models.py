@@ -42,6 +42,9 @@ class Batch(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     # The check after execution: the run that made it is noted, so that it is made once.
     reconciled_at = models.DateTimeField(null=True, blank=True)
+    correlation_id = models.CharField(
+        max_length=64, blank=True, default="", db_default="", help_text="Of the act that recorded it."
+    )
 
     objects = BatchQuerySet.as_manager()
 
@@ -135,6 +138,8 @@ class Order(models.Model):
     # What remains to be asked about it. Sums of exact numbers cannot be asked of SQLite, hence the flag.
     is_booked = models.BooleanField(default=False, help_text="It is terminal and its fills sum up to filled_qty.")
     followed_at = models.DateTimeField(null=True, blank=True, help_text="When its state was last asked for.")
+    # Found in the log of every process that had to do with it.
+    correlation_id = models.CharField(max_length=64, blank=True, default="", db_default="")
 
     objects = OrderQuerySet.as_manager()
 

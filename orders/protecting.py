@@ -17,6 +17,7 @@ from orders.identity import new_protection_id
 from orders.lifecycle import IN_FLIGHT
 from orders.models import Order, OrderEvent, Side
 from orders.order_class import OCO
+from work import correlation
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ def record_protection(
         qty=qty,
         time_in_force="day" if fractional else "gtc",
         recorded_at=now,
+        correlation_id=correlation.current_or_new(),
     )
     if target_price is None or fractional:
         order.order_type, order.stop_price = "stop", stop_price
@@ -63,7 +65,8 @@ def record_protection(
     order.save(force_insert=True)
     text = f"Recorded to protect {plain(qty)} {symbol}, wanted for {wanted_for}."
     OrderEvent.objects.create(order=order, at=now, kind="recorded", text=text, actor=actor)
-    log.info("protective order %s %s recorded for %s by %s", order.pk, order.client_order_id, wanted_for, actor)
+    with correlation.carrying(order.correlation_id):
+        log.info("protective order %s %s recorded for %s by %s", order.pk, order.client_order_id, wanted_for, actor)
     return order
 
 

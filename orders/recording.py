@@ -15,6 +15,7 @@ from orders.errors import AccountNotUsable, BatchNotUsable, DuplicateBatch
 from orders.identity import new_client_order_id
 from orders.models import Batch, Order, OrderEvent
 from ui.formatting import counted
+from work import correlation
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,13 @@ def record_batch(
     """
     if not checked.is_usable:
         raise BatchNotUsable(f"{checked.name} has {len(checked.errors)} errors, so nothing of it was recorded.")
+    with correlation.carrying(correlation.current_or_new()):
+        return _record(account, checked, actor, now, scheduled_for)
+
+
+def _record(
+    account: Account, checked: CheckedBatch, actor: str, now: datetime, scheduled_for: datetime | None
+) -> Batch:
     with transaction.atomic():
         _one_recorder_at_a_time(account)
         earlier = Batch.objects.repeating(account.pk, checked.digest, now).first()
@@ -42,6 +50,7 @@ def record_batch(
             created_by=actor,
             created_at=now,
             scheduled_for=scheduled_for,
+            correlation_id=correlation.current(),
         )
         orders = Order.objects.bulk_create([_order(batch, line, now) for line in checked.lines])
         first = {line.number for line in checked.lines if line.cancel_exits_first}
@@ -87,6 +96,7 @@ def _order(batch: Batch, line: Line, now: datetime) -> Order:
         stop_loss_stop_price=line.stop_loss_stop_price,
         stop_loss_limit_price=line.stop_loss_limit_price,
         recorded_at=now,
+        correlation_id=batch.correlation_id,
     )
 
 

@@ -11,6 +11,7 @@ from audit import journal
 from orders.errors import WrongState
 from orders.halting import halt_batch
 from orders.models import Batch
+from work import correlation
 
 log = logging.getLogger(__name__)
 NEW_YORK = ZoneInfo("America/New_York")
@@ -36,7 +37,8 @@ def release_batch(*, batch: Batch, actor: str, now: datetime) -> bool:
             summary=f"Released batch {batch.pk}, {batch.name}",
         )
     batch.state, batch.released_at = Batch.State.RELEASED, now
-    log.info("batch %s released by %s", batch.pk, actor)
+    with correlation.carrying(batch.correlation_id):
+        log.info("batch %s released by %s", batch.pk, actor)
     return True
 
 

@@ -32,7 +32,7 @@ from orders.models import Batch, Order
 from orders.outcomes import Later, Outcome, Unknown, note, post
 from orders.patience import until_written
 from orders.settling import settle_orders
-from work import leases
+from work import correlation, leases
 
 log = logging.getLogger(__name__)
 Clock = Callable[[], datetime]
@@ -50,6 +50,12 @@ def execute_batch(
     What cannot be done now is left in the rows, where the next look at them finds it.
     """
     batch = Batch.objects.select_related("account").get(pk=batch_id)
+    with correlation.carrying(batch.correlation_id):
+        _execute(batch, now, clock, on_progress)
+
+
+def _execute(batch: Batch, now: datetime, clock: Clock, on_progress: Callable[[], None]) -> None:
+    batch_id = batch.pk
     lease = f"execute:{batch_id}"
     if not leases.take(lease, seconds=LEASE_SECONDS, now=now):
         log.info("batch %s is being executed already", batch_id)
@@ -109,23 +115,28 @@ def _attend(
 
 def _send_from(waiting: SimpleQueue[int], batch: Batch, stop: Event, clock: Clock) -> None:
     """Send orders until none is left; runs in a thread with a gateway and a database connection of its own."""
-    try:
-        gateway = open_gateway(batch.account)
-        while not stop.is_set():
-            try:
-                order_id = waiting.get_nowait()
-            except Empty:
-                return
-            gateway.await_room()  # before the claim: what waits can still be halted
-            later = send_one(gateway, order_id, clock)
-            if later is not None:
-                stop.set()
-                _hold_rest(batch, later, clock())
-    except BrokerError as error:  # nothing was claimed
-        stop.set()
-        _hold_rest(batch, Later.after(error), clock())
-    finally:
-        connections.close_all()
+    with correlation.carrying(batch.correlation_id):
+        try:
+            _send_all(waiting, batch, stop, clock)
+        except BrokerError as error:  # nothing was claimed
+            stop.set()
+            _hold_rest(batch, Later.after(error), clock())
+        finally:
+            connections.close_all()
+
+
+def _send_all(waiting: SimpleQueue[int], batch: Batch, stop: Event, clock: Clock) -> None:
+    gateway = open_gateway(batch.account)
+    while not stop.is_set():
+        try:
+            order_id = waiting.get_nowait()
+        except Empty:
+            return
+        gateway.await_room()  # before the claim: what waits can still be halted
+        later = send_one(gateway, order_id, clock)
+        if later is not None:
+            stop.set()
+            _hold_rest(batch, later, clock())
 
 
 def send_one(gateway: Gateway, order_id: int, clock: Clock) -> Later | None:
@@ -135,9 +146,10 @@ def send_one(gateway: Gateway, order_id: int, clock: Clock) -> Later | None:
     if order is None:
         return None
     reached("after_claim")
-    outcome = post(gateway, order)
-    reached("after_answer")
-    _write_down(order, outcome, clock)
+    with correlation.carrying(order.correlation_id):
+        outcome = post(gateway, order)
+        reached("after_answer")
+        _write_down(order, outcome, clock)
     reached("after_commit")
     return outcome if isinstance(outcome, Later) else None
 

@@ -25,7 +25,7 @@ from orders.halting import deny_unsent
 from orders.lifecycle import SubmissionState
 from orders.models import Batch, Order, OrderEvent
 from orders.patience import until_written
-from work import leases
+from work import correlation, leases
 from work.holders import is_gone
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,8 @@ def settle_orders(*, account_id: int, now: datetime) -> None:
 def _settle(account_id: int, now: datetime) -> None:
     for order in Order.objects.submitting().filter(account_id=account_id):
         if is_abandoned(order, now):
-            until_written(partial(_give_up, order, now))
+            with correlation.carrying(order.correlation_id):
+                until_written(partial(_give_up, order, now))
     if due := _due(account_id, now):
         _look_up_all(account_id, due, now)
     for batch in Batch.objects.halted_with_waiting_orders().filter(account_id=account_id):
@@ -126,7 +127,8 @@ def _look_up_all(account_id: int, due: list[Order], now: datetime) -> None:
         gateway = open_gateway(Account.objects.get(pk=account_id))
         for order in due:
             asked += 1
-            _look_up(gateway, order, now)
+            with correlation.carrying(order.correlation_id):
+                _look_up(gateway, order, now)
             until_written(lambda: leases.renew(lease, seconds=_LEASE_SECONDS, now=timezone.now()))
     except BrokerError as error:
         # What was not asked for comes first next time; all of them if nobody could be asked.

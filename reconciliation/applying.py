@@ -31,6 +31,7 @@ from reconciliation.refreshing import refresh_account
 from reconciliation.refreshing_charts import ask_for_charts
 from reconciliation.running import account_lease, keeps_lease, make_run, request_run
 from reconciliation.wipe_out import touches_open_position, wipe_out
+from work import correlation
 
 logger = logging.getLogger(__name__)
 
@@ -58,16 +59,19 @@ def apply_approved(*, account: Account, actor: str, wait_seconds: float = 120) -
         if not pks:
             return Applied(fixes=[], first_run=None, verification_run=None)
         carry_out(account)  # what an earlier process left unsent
-        first = _run(account, Run.Trigger.APPROVAL, actor)
+        act = waiting.filter(pk__in=pks).exclude(correlation_id="").values_list("correlation_id", flat=True).first()
+        first = _run(account, Run.Trigger.APPROVAL, actor, act)
         if first.state != Run.State.INCOMPLETE:
             _check_guard(account)
             for pk in pks:
                 if not keeps_lease(account):
                     break  # whoever took the account over goes on from the rows
-                _apply_or_void(Fix.objects.get(pk=pk), timezone.now())
+                fix = Fix.objects.get(pk=pk)
+                with correlation.carrying(fix.correlation_id):
+                    _apply_or_void(fix, timezone.now())
         written = waiting.filter(pk__in=pks, state=Fix.State.APPLIED).exists()
         carry_out(account)
-        last = _run(account, Run.Trigger.VERIFICATION, actor) if written else None
+        last = _run(account, Run.Trigger.VERIFICATION, actor, act) if written else None
     if written:
         # New positions shall show a price at once, not with the next round of the worker.
         refresh_account(account=account, now=timezone.now())
@@ -95,8 +99,9 @@ def _check_guard(account: Account) -> None:
         let_lapse(fixes=[f for f in fixes if touches_open_position(f)], sentence=sentence, now=now)
 
 
-def _run(account: Account, trigger: str, actor: str) -> Run:
-    return make_run(run=request_run(account=account, trigger=trigger, requested_by=actor, now=timezone.now()))
+def _run(account: Account, trigger: str, actor: str, act: str | None) -> Run:
+    with correlation.carrying(act or ""):
+        return make_run(run=request_run(account=account, trigger=trigger, requested_by=actor, now=timezone.now()))
 
 
 def _apply_or_void(fix: Fix, now: datetime) -> None:

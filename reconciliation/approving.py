@@ -12,6 +12,7 @@ from reconciliation.errors import FixRefused, NeedsOverride
 from reconciliation.models import BackfillPolicy, Fix
 from reconciliation.policies import POLICY_ACTOR, PolicyBook, automatic_fixes, session_end
 from reconciliation.wipe_out import approved_together_with, touches_open_position, wipe_out
+from work import correlation
 
 #: Actions that book what nothing explains: the person's reason is part of what is booked.
 NEEDS_REASON = frozenset({"book_cash_correction"})
@@ -120,7 +121,12 @@ def _decide(fix: Fix, actor: str, now: datetime, *, needs_two: bool, override: s
         else:
             # The database refuses it, too, if requester and approver are one.
             approved = shown.exclude(requested_by=actor).update(
-                state=Fix.State.APPROVED, approved_at=now, approved_by=actor, override_reason=override, outcome=""
+                state=Fix.State.APPROVED,
+                approved_at=now,
+                approved_by=actor,
+                override_reason=override,
+                outcome="",
+                correlation_id=correlation.current_or_new(),
             )
         if approved:
             _record(fix, actor, now, "fix.approved", f"Approved: {fix.title}", reason=override)

@@ -12,7 +12,7 @@ from reconciliation.models import Fix, Run
 from reconciliation.refreshing import refresh_lease
 from reconciliation.refreshing_charts import charts_are_due
 from reconciliation.running import lease_name, request_run
-from work import leases
+from work import correlation, leases
 from work.queue import enqueue_once
 
 #: After an incomplete read the approved fixes wait this long before they are tried again.
@@ -39,7 +39,7 @@ def queue_due_work(now: datetime) -> int:
 def _request_runs_after_batches(now: datetime) -> None:
     delay = timedelta(seconds=settings.SETTLING_DELAY_SECONDS)
     for batch in Batch.objects.awaiting_reconciliation(now, delay=delay).select_related("account"):
-        with transaction.atomic():
+        with correlation.carrying(batch.correlation_id), transaction.atomic():
             if Batch.objects.filter(pk=batch.pk, reconciled_at__isnull=True).update(reconciled_at=now):
                 request_run(
                     account=batch.account, trigger=Run.Trigger.BATCH, requested_by=f"system:batch {batch.pk}", now=now

@@ -39,6 +39,9 @@ class Run(models.Model):
     is_full = models.BooleanField(default=False)
     requested_by = models.CharField(max_length=150)
     requested_at = models.DateTimeField()
+    correlation_id = models.CharField(
+        max_length=64, blank=True, default="", db_default="", help_text="Of the act that asked for it."
+    )
     started_at = models.DateTimeField(null=True, db_index=True)
     finished_at = models.DateTimeField(null=True)
     api_calls = models.PositiveIntegerField(default=0)
@@ -98,6 +101,9 @@ class Fix(UndoneByTwo):
     proposed_at = models.DateTimeField()
     approved_at = models.DateTimeField(null=True)
     approved_by = models.CharField(max_length=150, blank=True)
+    correlation_id = models.CharField(
+        max_length=64, blank=True, default="", db_default="", help_text="Of the act that approved it."
+    )
     # Where two people are asked for, the first requests and the second, another one, approves.
     requested_at = models.DateTimeField(null=True)
     requested_by = models.CharField(max_length=150, blank=True)

@@ -41,7 +41,7 @@ from reconciliation.second_look import look_again
 from reconciliation.snapshots import keep_snapshot
 from reconciliation.storing import Scope, earliest_hold, store_findings
 from reconciliation.stream_gap import close_gap, note_gap
-from work import leases
+from work import correlation, leases
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,12 @@ class Judgement:
 def request_run(*, account: Account, trigger: str, requested_by: str, now: datetime, is_full: bool = False) -> Run:
     """Record the wish for a run; the worker finds it in the row and makes it."""
     return Run.objects.create(
-        account=account, trigger=trigger, requested_by=requested_by, requested_at=now, is_full=is_full
+        account=account,
+        trigger=trigger,
+        requested_by=requested_by,
+        requested_at=now,
+        is_full=is_full,
+        correlation_id=correlation.current_or_new(),
     )
 
 
@@ -109,6 +114,11 @@ def lease_name(account: Account) -> str:
 
 def make_run(*, run: Run) -> Run:
     """Make a requested run; the account's lease is held by the caller. Never raises for what Alpaca does."""
+    with correlation.carrying(run.correlation_id):
+        return _make(run)
+
+
+def _make(run: Run) -> Run:
     account = run.account
     Run.objects.filter(pk=run.pk).update(state=Run.State.RUNNING, started_at=timezone.now())
     run.refresh_from_db()

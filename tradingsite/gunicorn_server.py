@@ -7,10 +7,22 @@ from typing import Any
 from django.core.wsgi import get_wsgi_application
 from django.db import connections
 from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
+
+from tradingsite import log_output
 
 #: A page waits for the database, not for the processor, so threads serve well; two processes use two cores.
 THREADS = 4
 STOP_WITHIN_SECONDS = 5
+
+
+class GunicornLog(Logger):  # type: ignore[misc]  # gunicorn is not typed
+    """Sends gunicorn's own lines the way of all others."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        for log in (self.error_log, self.access_log):
+            log.handlers = [log_output.handler()]
 
 
 class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn is not typed
@@ -31,6 +43,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn is not typed
             "control_socket_disable": True,
             "proc_name": "tradingsite",
             "loglevel": "warning",
+            "logger_class": GunicornLog,
             "pre_fork": _close_connections,
         }
         for name, value in settings.items():
