@@ -96,12 +96,13 @@ def _drifts(account: AccountFacts) -> Iterator[Condition]:
 
 
 def _sending(account: AccountFacts, now: datetime) -> Iterator[Condition]:
-    unknown = [thing for thing in account.unconfirmed if now - thing.since >= UNCONFIRMED_AFTER]
+    unknown = [thing for thing in (*account.unconfirmed, *account.unanswered) if now - thing.since >= UNCONFIRMED_AFTER]
+    state = "unconfirmed" if account.unconfirmed else "submitting"
     yield from _about(
         AlertKind.UNCONFIRMED,
         unknown,
         "Sent more than a minute ago, and nobody knows yet if Alpaca has it ({n}). Look-ups go on; send nothing again:",
-        f"/orders/?submission_state=unconfirmed&account={account.slug}",
+        f"/orders/?submission_state={state}&account={account.slug}",
         account=account,
     )
     batches = f"/batches/?account={account.slug}"

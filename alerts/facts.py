@@ -20,6 +20,7 @@ class AccountFacts:
     name: str
     drifts: tuple[Thing, ...] = ()
     unconfirmed: tuple[Thing, ...] = ()
+    unanswered: tuple[Thing, ...] = ()  # claimed to be sent, and nobody has noted yet what came of it
     incomplete_runs: int = 0  # in a row, the newest among them
     incomplete_reason: str = ""
     unread_since: datetime | None = None

@@ -52,11 +52,13 @@ def _host(holder: str) -> str:
 def _facts_of(account: Account, stream: StreamState | None, now: datetime) -> AccountFacts:
     health = health_of(stream, now)
     runs, reason = _incomplete_runs(account)
+    orders = Order.objects.filter(account=account).defer("raw")
     return AccountFacts(
         slug=account.slug,
         name=account.name,
         drifts=tuple(_drifts(account)),
-        unconfirmed=tuple(_unconfirmed(account)),
+        unconfirmed=tuple(_unknown(orders.unconfirmed())),
+        unanswered=tuple(_unknown(orders.submitting())),
         incomplete_runs=runs,
         incomplete_reason=reason,
         unread_since=account.unread_since,
@@ -80,10 +82,11 @@ def _drifts(account: Account) -> Iterable[Thing]:
         yield Thing(f"drift {pk}", sentence, since, severity)
 
 
-def _unconfirmed(account: Account) -> Iterable[Thing]:
-    for order in Order.objects.filter(account=account).unconfirmed().defer("raw"):
+def _unknown(orders: "Iterable[Order]") -> Iterable[Thing]:
+    """From when each was sent: who takes one up whose sender died begins to doubt it only then."""
+    for order in orders:
         words = f"{order.side} {qty(order.qty)} {order.symbol}, order {order.pk}"
-        yield Thing(f"order {order.pk}", words, order.unconfirmed_at or order.recorded_at)
+        yield Thing(f"order {order.pk}", words, order.claimed_at or order.unconfirmed_at or order.recorded_at)
 
 
 def _incomplete_runs(account: Account) -> tuple[int, str]:

@@ -78,6 +78,20 @@ def test_orders_runs_and_the_kill_switch(account):
     assert "incomplete:sim" not in keys()
 
 
+def test_an_order_whose_sender_died_before_it_noted_anything_is_unknown_too(account):
+    """With the last worker gone nobody ever calls it unconfirmed; and who does so later begins no new minute."""
+    order = make_order(account, submission_state="submitting", claimed_at=minutes(-3), claimed_by="a:1:2.0")
+    make_order(account, submission_state="submitting", claimed_at=minutes(-0.5), claimed_by="a:1:2.0")
+    found = keys()["unconfirmed:sim"]
+    assert found.things == {f"order {order.pk}"}
+    assert found.link == "/orders/?submission_state=submitting&account=sim"
+    order.submission_state, order.unconfirmed_at = "unconfirmed", NOW
+    order.save()
+    found = keys()["unconfirmed:sim"]
+    assert found.things == {f"order {order.pk}"}
+    assert found.link == "/orders/?submission_state=unconfirmed&account=sim"
+
+
 def test_fixes_that_wait(account):
     make_fix(account, 1)
     make_fix(account, 2, requested_at=minutes(-16), requested_by="ops")
