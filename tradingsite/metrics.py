@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from django.db import connection
 from django.db.models import Count, F, Max, Min
 from django_q.models import OrmQ
 from django_q.tasks import queue_size
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from alerts.models import Alert
@@ -19,6 +20,7 @@ from broker.models import RequestBudget, StreamState
 from broker.stream_state import health_of
 from orders.models import Order
 from reconciliation.models import Drift, Fix, Run
+from work import lock_waits
 from work.models import Heartbeat
 
 PREFIX = "tradingsite_"
@@ -47,8 +49,8 @@ class _Rows(Collector):
     def __init__(self, now: datetime) -> None:
         self._now = now
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        for part in (_orders, _drifts, _runs, _queue, _brokers):
+    def collect(self) -> Iterator[Metric]:
+        for part in (_orders, _drifts, _runs, _queue, _brokers, _locks):
             yield from part(self._now)
 
 
@@ -130,7 +132,8 @@ def _queue(now: datetime) -> Iterator[GaugeMetricFamily]:
     # A task in a worker's hands is locked until later. In Redis a task has no time.
     oldest = OrmQ.objects.filter(lock__lte=now).aggregate(since=Min("lock"))["since"]
     yield _gauge("queue_oldest_seconds", "How long the oldest task waits.", [], [([], _age(now, oldest))])
-    beats = Heartbeat.objects.order_by("name").values_list("name", "at")
+    # Of several clusters the newest counts.
+    beats = Heartbeat.objects.order_by("name").values("name").annotate(newest=Max("at")).values_list("name", "newest")
     yield _gauge("heartbeat_age_seconds", "Time since each part's last sign of life.", ["name"],
                  (([name], _age(now, at)) for name, at in beats))  # fmt: skip
 
@@ -157,3 +160,16 @@ def _left(row: RequestBudget, now: datetime) -> float:
     if row.blocked_until and now < row.blocked_until:
         return 0.0
     return float(row.limit if now >= row.window_ends_at else max(0, row.limit - row.used))
+
+
+def _locks(_now: datetime) -> Iterator[Metric]:
+    """Of SQLite the sums since the installation was made, of PostgreSQL who waits at this moment."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+            waiting = cursor.fetchone()[0]
+        yield _gauge("lock_waiting", "Connections that wait for a lock now.", [], [([], waiting)])
+        return
+    count, seconds = lock_waits.totals()
+    yield CounterMetricFamily(PREFIX + "lock_waits", "Times that a write waited for SQLite's lock.", value=count)
+    yield CounterMetricFamily(PREFIX + "lock_wait_seconds", "Seconds of these waits.", value=seconds)
