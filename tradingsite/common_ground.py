@@ -27,12 +27,16 @@ def disagreement(clock: Callable[[], datetime] = timezone.now) -> str:
 
     On SQLite there is one host, and its key lies beside the database.
     """
-    if connection.vendor != "postgresql":
+    if not _is_shared():
         return ""
     before, there, after = clock(), database_time(), clock()
     # The question took its time: the clock is wrong by at least so much.
     ahead = max(before - there, timedelta()) or min(after - there, timedelta())
     return _about_clock(ahead) or ("" if keep_key(now=after) else _ABOUT_KEY)
+
+
+def _is_shared() -> bool:
+    return connection.vendor == "postgresql"
 
 
 _ABOUT_KEY = (
