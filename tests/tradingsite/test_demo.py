@@ -1,7 +1,9 @@
 """One demo, started as a person would, walked through; then looked at after each blow."""
 
+import html
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -62,12 +64,33 @@ def get(url: str) -> tuple[int, str]:
     return answer.status_code, answer.text
 
 
+class LoggedIn:
+    def __init__(self, facts, name: str) -> None:
+        self._url, self._session = facts["url"], requests.Session()
+        (password,) = (one["password"] for one in facts["users"] if one["username"] == name)
+        self.get("/accounts/login/")
+        assert self.post("/accounts/login/", data={"username": name, "password": password}).history
+
+    def get(self, path: str) -> requests.Response:
+        return self._session.get(self._url + path, timeout=15)
+
+    def post(self, path: str, *, data=None, files=None) -> requests.Response:
+        token = {"csrfmiddlewaretoken": self._session.cookies["csrftoken"]}
+        answer = self._session.post(self._url + path, data=token | (data or {}), files=files, timeout=15)
+        assert answer.status_code == 200, answer.text
+        return answer
+
+
+def said_under(demo: Demo, correlation_id: str) -> list[dict]:
+    lines = [line for line in demo.installation.printed().splitlines() if correlation_id in line]
+    return [json.loads(line[line.index("{") :]) for line in lines]
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    installation = Installation(tmp_path_factory.mktemp("demo") / "data")
-    made = Demo(installation)
+    installation = Installation(tmp_path_factory.mktemp("demo") / "data", LOG_FORMAT="json")
     try:
-        yield made
+        yield Demo(installation)
     finally:
         installation.clean_up()
 
@@ -134,6 +157,50 @@ def test_the_incident_is_found_explained_and_repaired_to_the_cent(demo):
         "SELECT total_risk FROM positions_position WHERE state = 'open' AND symbol IN (?, ?, ?, ?, ?)", *new
     )
     assert sum(Decimal(str(risk)) for (risk,) in risks) == Decimal("3479.52")
+
+
+def test_one_id_leads_from_the_click_to_the_fill_through_every_log(demo):
+    person = LoggedIn(demo.facts, "ops")
+    page = person.post("/batches/new/", files={"file": ("one.csv", b"symbol,side,qty\nAAPL,buy,1\n", "text/csv")})
+    signed = re.search(r'name="file" value="([^"]+)"', page.text)
+    assert signed is not None
+    answer = person.post("/batches/confirm/", data={"file": html.unescape(signed[1]), "when": "now"})
+    ((order_id, told),) = wait_for(
+        lambda: demo.installation.query(
+            "SELECT o.id, o.correlation_id FROM orders_order o JOIN orders_fill f ON f.order_id = o.id "
+            "WHERE o.batch_id = ?",
+            int(answer.url.rstrip("/").rpartition("/")[2]),
+        ),
+        within=30,
+        what="the fill",
+    )
+    assert told == answer.history[0].headers["X-Request-ID"]
+    assert f'id="order-correlation">{told}<' in person.get(f"/orders/{order_id}/").text
+    lines = wait_for(lambda: (found := said_under(demo, told)) and "fill" in found[-1]["message"] and found, what="it")
+    story = [(line["logger"], line["message"]) for line in lines]
+    steps = [
+        ("orders.recording", "recorded"),
+        ("work.middleware", "POST /batches/confirm/"),
+        ("orders.claiming", "claimed"),
+        ("orders.booking", "confirmed as"),
+        ("orders.booking", ": fill "),
+    ]
+    for logger, words in steps:
+        assert [text for name, text in story if name == logger and words in text], (logger, words, story)
+    by_process = {line["logger"]: psutil.Process(line["process"]).cmdline() for line in lines}
+    assert "web" in by_process["orders.recording"]
+    assert "qcluster" in by_process["orders.claiming"]
+
+
+def test_no_line_of_a_log_has_a_secret(demo):
+    """What the demo itself prints for the person who started it are the three passwords, and no log."""
+    text = "\n".join(line for line in demo.installation.printed().splitlines() if '{"time"' in line)
+    keys = demo.installation.query("SELECT session_key FROM django_session")
+    secrets = [one["password"] for one in demo.facts["users"]] + [key for (key,) in keys]
+    secrets.append((demo.installation.data_dir / "secret-key").read_text().strip())
+    assert len(keys) >= 1
+    assert text.count("\n") > 10
+    assert [secret for secret in secrets if secret in text] == []
 
 
 @pytest.mark.parametrize(
