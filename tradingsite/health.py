@@ -64,7 +64,7 @@ def _queue_state(now: datetime) -> dict[str, Any]:
 
 
 def _heartbeat_ages(now: datetime) -> dict[str, float]:
-    beats = Heartbeat.objects.order_by("name").values_list("name", "at")
+    beats = Heartbeat.objects.order_by("name", "at").values_list("name", "at")  # of several clusters the newest counts
     return {name: round((now - at).total_seconds(), 1) for name, at in beats}
 
 

@@ -134,14 +134,16 @@ Q_CLUSTER: dict[str, Any] = {
     "max_attempts": 3,
     "ack_failures": True,
     "catch_up": False,
+    # For each function: what runs every minute pushes no other results out.
     "save_limit": 250,
+    "save_limit_per": "func",
     "cache": "process",
     "time_zone": "America/New_York",
 }
 if Q_BROKER == "orm":
-    Q_CLUSTER["orm"] = "default"
+    Q_CLUSTER |= {"orm": "default", "broker_class": "tradingsite.queue_brokers.OrmQueue"}
 elif Q_BROKER.startswith(("redis://", "rediss://")):
-    Q_CLUSTER["redis"] = Q_BROKER
+    Q_CLUSTER |= {"redis": Q_BROKER, "broker_class": "tradingsite.queue_brokers.RedisQueue"}
 else:
     raise ImproperlyConfigured(f"Q_BROKER is 'orm' or a redis:// address, was {Q_BROKER!r}.")
 

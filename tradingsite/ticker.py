@@ -5,6 +5,7 @@ delays work and loses none.
 """
 
 import logging
+import math
 import threading
 import time
 from collections import Counter
@@ -19,10 +20,11 @@ from django_q.tasks import async_task
 
 from tradingsite.cluster_signs import HEARTBEAT_FUNCTION
 from tradingsite.common_ground import disagreement
+from tradingsite.deliveries import DEADLY_AFTER, drop, give_back_of_the_dead
 from tradingsite.due_work import queue_due_work
 from tradingsite.watchdog import Pulse
-from work import leases
-from work.heartbeat import beat, last_beat
+from work.clusters import queue_of, this_cluster
+from work.heartbeat import beat, forget_old, last_beat
 from work.holders import local_pid
 from work.models import Lease
 from work.queue import LOST_AFTER_SECONDS
@@ -33,8 +35,6 @@ COMPARE_SECONDS = 30.0
 LONGEST_PAUSE_SECONDS = 10.0
 #: A step that takes this long had to wait for the database.
 _SLOW_SECONDS = 2.0
-#: A delivery in whose hands the cluster died this often is dropped; the rows bring its work back in due time.
-_DEADLY_AFTER = 3
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,9 @@ class Ticker(threading.Thread):
         self._noting_death = threading.Lock()
         self._cluster_died_at: datetime | None = None
         self._deaths: Counter[int] = Counter()
+        self._own_queue = queue_of(this_cluster())
         self._beaten_at = 0.0
+        self._heartbeat_sent_at = -math.inf
         self._compared_at = time.monotonic()
         self._undisturbed_since = self._tick_began = time.monotonic()
         self._heard: dict[str, tuple[datetime | None, float]] = {}
@@ -111,15 +113,20 @@ class Ticker(threading.Thread):
     def _beat(self) -> None:
         now = timezone.now()
         beat("ticker", now=now)
-        # Not by enqueue_once: its result is not kept, or heartbeats would push all other results out of the list.
-        if leases.take("queued:heartbeat", seconds=LOST_AFTER_SECONDS, now=now, holder="queue"):
-            async_task(HEARTBEAT_FUNCTION, task_name="heartbeat", save=False)
+        forget_old(now)
+        give_back_of_the_dead(now, own=self._own_queue)
+        # One at a time, and its result is not kept, or heartbeats would fill the queue and the list of results.
+        seen_at, heard_at = self._heard.get("worker", (None, 0.0))
+        has_come_through = seen_at is not None and heard_at > self._heartbeat_sent_at
+        if has_come_through or time.monotonic() - self._heartbeat_sent_at > LOST_AFTER_SECONDS:
+            self._heartbeat_sent_at = time.monotonic()
+            async_task(HEARTBEAT_FUNCTION, task_name="heartbeat", save=False, cluster=self._own_queue)
 
     def _feel_pulse(self) -> None:
         if time.monotonic() - self._tick_began > _SLOW_SECONDS:
             self._undisturbed_since = time.monotonic()  # we had to wait for the database, and so had the workers
         for name in ("worker", "results"):
-            at = last_beat(name)
+            at = last_beat(name, cluster=this_cluster())
             if name not in self._heard or self._heard[name][0] != at:
                 self._heard[name] = (at, time.monotonic())
         holders = Lease.objects.filter(expires_at__gt=timezone.now()).exclude(name__startswith="queued:")
@@ -135,22 +142,20 @@ class Ticker(threading.Thread):
     def _release_deliveries(self) -> None:
         """What a cluster takes from the queue is locked for `retry` seconds, far too long to wait after its death.
 
-        Unlocked, not deleted: a scheduled task, such as the reconciliation at the close, exists nowhere but in its
-        delivery. Should another living cluster have one of them in hand, it is done twice, which every task bears.
+        Unlocked, not deleted: a scheduled task exists nowhere but in its delivery. It stays in the cluster's own queue,
+        where its successor finds it.
         """
         died_at = self._cluster_died_at
         if died_at is None:
             return
         locked_until = died_at + timedelta(seconds=settings.Q_CLUSTER["retry"])
-        held = OrmQ.objects.filter(lock__gt=timezone.now(), lock__lte=locked_until)
+        held = OrmQ.objects.filter(key=self._own_queue, lock__gt=timezone.now(), lock__lte=locked_until)
         self._deaths.update(held.values_list("pk", flat=True))
-        deadly = [pk for pk, deaths in self._deaths.items() if deaths >= _DEADLY_AFTER]
-        if deadly:
-            logger.error("ticker: %d tasks saw %d clusters die and are dropped", len(deadly), _DEADLY_AFTER)
-            OrmQ.objects.filter(pk__in=deadly).delete()
-            self._deaths = Counter({pk: n for pk, n in self._deaths.items() if pk not in deadly})
+        deadly = {pk: deaths for pk, deaths in self._deaths.items() if deaths >= DEADLY_AFTER}
+        drop(deadly, now=timezone.now())
+        self._deaths = Counter({pk: n for pk, n in self._deaths.items() if pk not in deadly})
         held.update(lock=timezone.now())
-        leases.give_back("queued:heartbeat", holder="queue")
+        self._heartbeat_sent_at = -math.inf
         with self._noting_death:  # the next cluster may have died while the database kept us waiting
             if self._cluster_died_at == died_at:
                 self._cluster_died_at = None

@@ -53,14 +53,21 @@ def state_at(at: datetime | None, now: datetime) -> str:
 
 
 def signs_of_life(now: datetime) -> list[Sign]:
-    """Return a sign for every part that should be heard of, and for any other that ever was."""
-    beats = {beat.name: beat for beat in Heartbeat.objects.order_by("name")}
-    signs = []
-    for name in (*EXPECTED, *(name for name in beats if name not in EXPECTED)):
-        beat = beats.get(name)
-        at = beat.at if beat else None
-        signs.append(Sign(name, EXPECTED.get(name, ""), at, beat.holder if beat else "", state_at(at, now)))
-    return signs
+    """Return a sign for every part that should be heard of, in every cluster, and for any other that ever was.
+
+    The newest of a part comes first: a silent cluster beside a living one is seen below it.
+    """
+    beats = list(Heartbeat.objects.order_by("name", "-at"))
+    missing = [Sign(name, about, None, "", "never") for name, about in EXPECTED.items() if not _of(name, beats)]
+    found = [
+        Sign(beat.name, EXPECTED.get(beat.name, ""), beat.at, beat.holder, state_at(beat.at, now)) for beat in beats
+    ]
+    places = {name: place for place, name in enumerate(EXPECTED)}
+    return sorted([*missing, *found], key=lambda sign: places.get(sign.name, len(places)))
+
+
+def _of(name: str, beats: list[Heartbeat]) -> list[Heartbeat]:
+    return [beat for beat in beats if beat.name == name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +86,10 @@ def absence_of_worker(now: datetime) -> Absence | None:
 def read_queue(now: datetime) -> Queue:
     if settings.Q_BROKER != "orm":
         return _redis_queue()
-    # django-q2 enters a row as if it had been taken one `retry` ago, and sets it to now when it is taken.
-    untaken = now - timedelta(seconds=settings.Q_CLUSTER["retry"])
-    waiting = OrmQ.objects.filter(lock__lte=untaken)
+    # django-q2 enters a row with the present as its lock, and moves the lock ahead when it is taken.
+    waiting = OrmQ.objects.filter(lock__lte=now)
     oldest = waiting.aggregate(oldest=Min("lock"))["oldest"]
-    entered = oldest and oldest + timedelta(seconds=settings.Q_CLUSTER["retry"])
-    return Queue("database", waiting.count(), OrmQ.objects.filter(lock__gt=untaken).count(), entered)
+    return Queue("database", waiting.count(), OrmQ.objects.filter(lock__gt=now).count(), oldest)
 
 
 def _redis_queue() -> Queue:

@@ -4,11 +4,17 @@ import sys
 import time
 
 from django.conf import settings
+from django.db import Error as DatabaseError
+from django.utils import timezone
 
 from tradingsite.cluster_signs import ENVIRONMENT_NAME, SignPipe
-from tradingsite.processes import Program, Supervisor
+from tradingsite.deliveries import give_back
+from tradingsite.processes import Program, Supervisor, say
 from tradingsite.ticker import Ticker
 from tradingsite.watchdog import Watchdog
+from work import clusters
+from work.clusters import queue_of, this_cluster
+from work.heartbeat import withdraw
 
 CLUSTER = "queue"
 LOOK_SECONDS = 0.25
@@ -49,6 +55,16 @@ def run_worker(*, supervisor: Supervisor, ticker: Ticker) -> None:
         ticker.stop()
         supervisor.stop()
         signs.close()
+        _say_good_bye()
+
+
+def _say_good_bye() -> None:
+    """After the last of the cluster has left: what it could not finish is others', and nobody misses its signs."""
+    try:
+        give_back(queue_of(this_cluster()), now=timezone.now())
+        withdraw(this_cluster())
+    except DatabaseError as error:
+        say(f"the worker's signs of life could not be withdrawn, so it will be missed for a while: {error}")
 
 
 def _cluster_program(signs: int) -> Program:
@@ -57,6 +73,7 @@ def _cluster_program(signs: int) -> Program:
         command=[sys.executable, str(settings.BASE_DIR / "manage.py"), "qcluster"],
         environment={
             ENVIRONMENT_NAME: str(signs),
+            clusters.ENVIRONMENT_NAME: this_cluster(),
             "DATA_DIR": str(settings.DATA_DIR),
             # numpy's library would start threads when it is imported, and they do not survive the forks.
             "OPENBLAS_NUM_THREADS": "1",

@@ -15,11 +15,29 @@ class Lease(models.Model):
 
 
 class Heartbeat(models.Model):
-    """The last sign of life of one part: a worker cluster's task loop, the ticker, the stream."""
+    """The last sign of life of one part of one cluster: its ticker, its workers, its results."""
 
-    name = models.CharField(max_length=100, unique=True)
+    name = models.CharField(max_length=100)
+    #: The worker command that keeps the cluster; another program that beats is named by itself.
+    cluster = models.CharField(max_length=120, blank=True)
     at = models.DateTimeField()
+    #: The process that beat last.
     holder = models.CharField(max_length=120, blank=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["name", "cluster"], name="one_heartbeat_for_each_part"),)
 
     def __str__(self) -> str:
         return f"{self.name} at {self.at:%H:%M:%S}"
+
+
+class DroppedDelivery(models.Model):
+    """A task over which one cluster after the other died, so that it is not delivered any more."""
+
+    name = models.CharField(max_length=100)
+    function = models.CharField(max_length=256, blank=True)
+    at = models.DateTimeField(db_index=True)
+    deaths = models.PositiveSmallIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.name} at {self.at:%Y-%m-%d %H:%M:%S}"

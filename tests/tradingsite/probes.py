@@ -10,6 +10,11 @@ def leave_mark(path: str) -> None:
         marks.write(f"{os.getpid()}\n")
 
 
+def leave_mark_slowly(path: str) -> None:
+    leave_mark(path)
+    time.sleep(0.1)
+
+
 def work_long_once(path: str) -> None:
     """Take a minute at the first try; whoever is given it again is done at once."""
     is_first = not Path(path).exists()

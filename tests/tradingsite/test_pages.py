@@ -300,12 +300,30 @@ def test_system_page_shows_signs_queue_leases_budget_database_and_failures(reade
 
 def test_queue_tells_waiting_from_taken(db, settings):
     now = timezone.now()
-    untaken = now - timedelta(seconds=settings.Q_CLUSTER["retry"] + 30)
-    OrmQ.objects.create(key="trading", payload="x", lock=untaken)
-    OrmQ.objects.create(key="trading", payload="x", lock=now)
+    OrmQ.objects.create(key="trading", payload="x", lock=now - timedelta(seconds=30))
+    OrmQ.objects.create(key="trading", payload="x", lock=now + timedelta(seconds=settings.Q_CLUSTER["retry"]))
     queue = vital_signs.read_queue(now)
     assert (queue.waiting, queue.in_hand) == (1, 1)
     assert queue.oldest_at == now - timedelta(seconds=30)
+
+
+def test_a_silent_cluster_is_seen_beside_a_living_one(reader, account):
+    now = timezone.now()
+    for host, seconds in (("dead", 300), ("alive", 1)):
+        cluster = f"{host}:1:2.00@x"
+        for part in ("ticker", "worker", "results"):
+            at = now - timedelta(seconds=seconds)
+            Heartbeat.objects.create(name=part, cluster=cluster, at=at, holder=cluster)
+    signs = vital_signs.signs_of_life(now)
+    assert [(sign.name, sign.holder.partition(":")[0], sign.state) for sign in signs] == [
+        (part, host, state)
+        for part in ("ticker", "worker", "results")
+        for host, state in (("alive", "alive"), ("dead", "silent"))
+    ]
+    text = text_of(reader, "/system/")
+    assert "dead:1:2.00@x" in text
+    assert "alive:1:2.00@x" in text
+    assert vital_signs.absence_of_worker(now) is None
 
 
 def test_a_queue_that_cannot_be_read_is_said_to_be_so(reader, settings, monkeypatch):

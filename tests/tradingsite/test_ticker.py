@@ -9,11 +9,15 @@ from django.conf import settings
 from django.db import OperationalError
 from django.utils import timezone
 from django_q.models import OrmQ
+from django_q.tasks import async_task
 
+from tradingsite import deliveries
 from tradingsite.ticker import Ticker
 from work import leases
+from work.clusters import ENVIRONMENT_NAME, queue_of
 from work.heartbeat import beat, last_beat
 from work.holders import this_process
+from work.models import DroppedDelivery, Heartbeat
 
 pytestmark = pytest.mark.django_db
 
@@ -34,8 +38,11 @@ def due(monkeypatch):
     return calls
 
 
-def delivery(*, locked_for: float) -> OrmQ:
-    return OrmQ.objects.create(key="trading", payload="x", lock=timezone.now() + timedelta(seconds=locked_for))
+OWN = queue_of(this_process())
+
+
+def delivery(*, locked_for: float, key: str = OWN) -> OrmQ:
+    return OrmQ.objects.create(key=key, payload="x", lock=timezone.now() + timedelta(seconds=locked_for))
 
 
 def test_a_tick_beats_and_queues_one_heartbeat(due):
@@ -43,7 +50,32 @@ def test_a_tick_beats_and_queues_one_heartbeat(due):
     assert ticker._tick()
     assert ticker._tick()
     assert last_beat("ticker") is not None
-    assert [row.name() for row in OrmQ.objects.all()] == ["heartbeat"]
+    assert [(row.name(), row.key) for row in OrmQ.objects.all()] == [("heartbeat", OWN)]
+
+
+def test_the_next_heartbeat_goes_out_when_the_last_has_come_through(due, monkeypatch):
+    monkeypatch.setattr("tradingsite.ticker.BEAT_SECONDS", 0)
+    ticker = Ticker()
+    ticker._tick()
+    beat("worker", now=timezone.now())
+    ticker._tick()  # it is heard of
+    ticker._tick()
+    ticker._tick()
+    assert OrmQ.objects.count() == 2
+
+
+def test_only_the_own_clusters_pulse_is_felt(due, monkeypatch):
+    ticker = Ticker()
+    ticker._tick()
+    first = ticker.pulse
+    monkeypatch.setenv(ENVIRONMENT_NAME, "elsewhere:1:2.00@")
+    beat("worker", now=timezone.now())
+    beat("results", now=timezone.now())
+    monkeypatch.delenv(ENVIRONMENT_NAME)
+    ticker._tick()
+    assert first
+    assert ticker.pulse
+    assert (ticker.pulse.executed_at, ticker.pulse.acknowledged_at) == (first.executed_at, first.acknowledged_at)
 
 
 def test_the_pulse_sees_heartbeats_and_who_holds_leases(due):
@@ -93,7 +125,8 @@ def test_what_the_next_cluster_took_meanwhile_stays_its_own(due):
 
 
 def test_a_delivery_that_kills_one_cluster_after_the_other_is_dropped(due, caplog):
-    deadly, harmless = delivery(locked_for=100), delivery(locked_for=-100)
+    async_task("orders.tasks.execute_batch_task", 7, task_name="execute:7", cluster=OWN)
+    deadly, harmless = OrmQ.objects.get(), delivery(locked_for=-100)
     ticker = Ticker()
     for _ in range(3):
         OrmQ.objects.filter(pk=deadly.pk).update(lock=timezone.now() + timedelta(seconds=100))
@@ -101,7 +134,35 @@ def test_a_delivery_that_kills_one_cluster_after_the_other_is_dropped(due, caplo
         ticker._tick()
     assert not OrmQ.objects.filter(pk=deadly.pk).exists()
     assert OrmQ.objects.filter(pk=harmless.pk).exists()
-    assert "1 tasks saw 3 clusters die" in caplog.text
+    assert "saw 3 clusters die and is dropped" in caplog.text
+    dropped = DroppedDelivery.objects.get()
+    assert (dropped.name, dropped.function, dropped.deaths) == ("execute:7", "orders.tasks.execute_batch_task", 3)
+
+
+def test_what_another_cluster_has_in_hand_is_left_alone(due):
+    """Once given back with each death of ours, it was dropped while the other one was working on it."""
+    other = "elsewhere:1:2.00@"
+    Heartbeat.objects.create(name="ticker", cluster=other, at=timezone.now())
+    theirs = delivery(locked_for=settings.Q_CLUSTER["retry"] - 5, key=queue_of(other))
+    ticker = Ticker()
+    for _ in range(3):
+        ticker.cluster_died()
+        ticker._tick()
+    theirs.refresh_from_db()
+    assert theirs.key == queue_of(other)
+    assert theirs.lock > timezone.now()
+    assert not DroppedDelivery.objects.exists()
+
+
+def test_what_a_silent_cluster_had_in_hand_is_taken_over(due, caplog):
+    other = "elsewhere:1:2.00@"
+    Heartbeat.objects.create(name="ticker", cluster=other, at=timezone.now() - timedelta(seconds=61))
+    theirs = delivery(locked_for=settings.Q_CLUSTER["retry"] - 5, key=queue_of(other))
+    Ticker()._tick()
+    theirs.refresh_from_db()
+    assert theirs.key == "trading"
+    assert theirs.lock <= timezone.now()
+    assert "1 tasks of a worker that gives no sign of life" in caplog.text
 
 
 def test_a_locked_database_is_said_once_and_survived(due, caplog):
@@ -134,14 +195,14 @@ def test_a_death_while_the_one_before_is_dealt_with_is_not_forgotten(due, monkey
     """A locked database can make the ticker wait for a minute, and the next cluster may not live that long."""
     ticker = Ticker()
     ticker.cluster_died()
-    give_back = leases.give_back
+    drop = deliveries.drop
 
-    def give_back_late(name, *, holder=None):
-        give_back(name, holder=holder)
-        monkeypatch.setattr("tradingsite.ticker.leases.give_back", give_back)
+    def drop_late(deadly, *, now):
+        drop(deadly, now=now)
+        monkeypatch.setattr("tradingsite.ticker.drop", drop)
         ticker.cluster_died()
 
-    monkeypatch.setattr("tradingsite.ticker.leases.give_back", give_back_late)
+    monkeypatch.setattr("tradingsite.ticker.drop", drop_late)
     ticker._tick()
     held = delivery(locked_for=settings.Q_CLUSTER["retry"] - 5)
     ticker._tick()

@@ -14,6 +14,7 @@ from tradingsite.schedules import sync_schedules
 from tradingsite.survivors import Register, sweep
 from tradingsite.ticker import Ticker
 from tradingsite.worker import run_worker
+from work.heartbeat import forget_ended_here
 
 
 class Command(BaseCommand):
@@ -23,6 +24,7 @@ class Command(BaseCommand):
         require_database()
         if survivors := sweep(run_folder(), data_dir=settings.DATA_DIR):
             say(f"ended {survivors} processes that had outlived an earlier worker")
+        forget_ended_here()
         ensure_groups()
         sync_schedules()
         lookout = Lookout()

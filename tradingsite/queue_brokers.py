@@ -1,0 +1,57 @@
+"""django-q2's two queues, so that a delivery shows which cluster has it, and may be meant for one cluster only.
+
+Every cluster takes from the shared queue and from one of its own. Heartbeats go through its own: taken by another
+cluster they would prove that the other one works. In the database, what a cluster takes moves into its own queue:
+when it dies, exactly its deliveries are given back, and nobody else's.
+"""
+
+from time import sleep
+
+from django.db.models import Q
+from django.utils import timezone
+from django_q.brokers.orm import ORM
+from django_q.brokers.redis_broker import Redis
+from django_q.conf import Conf
+
+from work.clusters import is_own_queue, named_cluster, queue_of
+
+#: A Redis queue that nobody takes from any more disappears.
+_FORGOTTEN_SECONDS = 60
+
+Deliveries = list[tuple[object, str]]
+
+
+class OrmQueue(ORM):  # type: ignore[misc]  # django-q2 has no types
+    def dequeue(self) -> Deliveries | None:
+        cluster = named_cluster()
+        if not cluster:
+            found: Deliveries | None = super().dequeue()
+            return found
+        own = queue_of(cluster)
+        mine = Q(key=own) | Q(key=self.list_key)
+        # Its own come first: "trading@…" is sorted behind "trading".
+        waiting = self.get_connection().filter(mine, lock__lt=timezone.now()).order_by("-key", "pk")[: Conf.BULK]
+        taken = [
+            (row.pk, row.payload)
+            for row in waiting
+            if self.get_connection()
+            .filter(pk=row.pk, key=row.key, lock=row.lock)
+            .update(key=own, lock=self.timeout(row))  # else another cluster was faster
+        ]
+        if not taken:
+            sleep(Conf.POLL)
+        return taken
+
+
+class RedisQueue(Redis):  # type: ignore[misc]
+    def enqueue(self, task: str) -> object:
+        number = super().enqueue(task)
+        if is_own_queue(self.list_key.removeprefix("django_q:")):
+            self.connection.expire(self.list_key, _FORGOTTEN_SECONDS)
+        return number
+
+    def dequeue(self) -> Deliveries | None:
+        cluster = named_cluster()
+        own = [f"django_q:{queue_of(cluster)}:q"] if cluster else []
+        found = self.connection.blpop([*own, self.list_key], 1)
+        return [(None, found[1])] if found else None
