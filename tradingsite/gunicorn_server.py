@@ -32,20 +32,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn is not typed
         super().__init__()
 
     def load_config(self) -> None:
-        settings = {
-            "bind": [f"fd://{self._listener.detach()}"],
-            "workers": self._workers,
-            "worker_class": "gthread",
-            "threads": THREADS,
-            "preload_app": True,
-            "graceful_timeout": STOP_WITHIN_SECONDS,
-            "timeout": 60,
-            "control_socket_disable": True,
-            "proc_name": "tradingsite",
-            "loglevel": "warning",
-            "logger_class": GunicornLog,
-            "pre_fork": _close_connections,
-        }
+        settings = gunicorn_settings(workers=self._workers) | {"bind": [f"fd://{self._listener.detach()}"]}
         for name, value in settings.items():
             self.cfg.set(name, value)
 
@@ -53,6 +40,23 @@ class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn is not typed
         return get_wsgi_application()
 
 
-def _close_connections(_server: object, _worker: object) -> None:
+def gunicorn_settings(*, workers: int) -> dict[str, Any]:
+    """What gunicorn is told, whoever starts it: `manage.py web`, or gunicorn itself with deploy/gunicorn.conf.py."""
+    return {
+        "workers": workers,
+        "worker_class": "gthread",
+        "threads": THREADS,
+        "preload_app": True,
+        "graceful_timeout": STOP_WITHIN_SECONDS,
+        "timeout": 60,
+        "control_socket_disable": True,
+        "proc_name": "tradingsite",
+        "loglevel": "warning",
+        "logger_class": GunicornLog,
+        "pre_fork": close_connections,
+    }
+
+
+def close_connections(_server: object, _worker: object) -> None:
     """A database connection must not be shared by two processes."""
     connections.close_all()
