@@ -35,9 +35,7 @@ def test_it_serves_the_pages(installation: Installation) -> None:
             assert answer.read() == b"ok\n"
     finally:
         server.terminate()
-        assert server.stderr is not None
-        told = server.stderr.read()
-        server.wait(30)
+        told = server.communicate(timeout=30)[1]
     assert told == "", told
 
 
