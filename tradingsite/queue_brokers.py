@@ -7,16 +7,21 @@ when it dies, exactly its deliveries are given back, and nobody else's.
 
 from time import sleep
 
+import redis
 from django.db.models import Q
 from django.utils import timezone
 from django_q.brokers.orm import ORM
 from django_q.brokers.redis_broker import Redis
 from django_q.conf import Conf
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from work.clusters import is_own_queue, named_cluster, queue_of
 
 #: A Redis queue that nobody takes from any more disappears.
 _FORGOTTEN_SECONDS = 60
+#: Longer than the second for which an empty queue lets a cluster wait.
+_CONNECT_SECONDS, _ANSWER_SECONDS = 2.0, 4.0
 
 Deliveries = list[tuple[object, str]]
 
@@ -44,6 +49,20 @@ class OrmQueue(ORM):  # type: ignore[misc]  # django-q2 has no types
 
 
 class RedisQueue(Redis):  # type: ignore[misc]
+    @staticmethod
+    def get_connection(list_key: str = "") -> redis.Redis:  # as its base has it
+        """A server behind a dead network holds up a page or the ticker for seconds, not for ever; the rows wait.
+
+        What Q_BROKER's own address says (`?socket_timeout=9`) comes before.
+        """
+        return redis.Redis.from_url(
+            Conf.REDIS,
+            socket_connect_timeout=_CONNECT_SECONDS,
+            socket_timeout=_ANSWER_SECONDS,
+            socket_keepalive=True,
+            retry=Retry(NoBackoff(), 1),
+        )
+
     def enqueue(self, task: str) -> object:
         number = super().enqueue(task)
         if is_own_queue(self.list_key.removeprefix("django_q:")):
