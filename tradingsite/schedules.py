@@ -19,6 +19,9 @@ class Timetable:
 
 
 TIMETABLES = (
+    Timetable("heartbeat", "tradingsite.tasks.heartbeat", "* * * * *"),
+    # The net under the tickers. What is due is in the rows, and queued under names that are not queued twice at a time.
+    Timetable("find due work", "tradingsite.tasks.find_due_work", "* * * * *"),
     # It asks the stored calendar whether a session has closed: half days, holidays, a close that was missed.
     Timetable("reconcile at the close", "reconciliation.tasks.reconcile_at_close", "*/5 * * * *"),
     Timetable("read the trading calendar", "reconciliation.tasks.refresh_calendar", "10 4,8 * * *"),

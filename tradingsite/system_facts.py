@@ -4,14 +4,16 @@ import platform
 import shutil
 import tomllib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from importlib.metadata import version
 
 from django.conf import settings
-from django.db.models import BooleanField, DateTimeField, OuterRef, Subquery
+from django.db.models import BooleanField, DateTimeField, Max, OuterRef, Subquery
 from django_q.models import Schedule, Task
 
+from broker.models import TradingDay
+from broker.trading_days import Session, next_to_close
 from tradingsite.schedules import PREFIX
 
 PACKAGES = ("Django", "django-q2", "alpaca-py", "django-htmx", "whitenoise")
@@ -57,6 +59,20 @@ def schedules() -> list[Timetabled]:
         )
         for row in rows.order_by("next_run", "pk")
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarFacts:
+    """The stored trading calendar: when it was read, how far it goes, and which session closes next."""
+
+    read_at: datetime | None
+    known_until: date | None
+    coming: Session | None
+
+
+def calendar_facts(now: datetime) -> CalendarFacts:
+    found = TradingDay.objects.aggregate(read_at=Max("read_at"), known_until=Max("day"))
+    return CalendarFacts(found["read_at"], found["known_until"], next_to_close(now))
 
 
 def room_on_disk() -> Room | None:

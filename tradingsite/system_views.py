@@ -26,6 +26,7 @@ def system(request: HttpRequest) -> HttpResponse:
         "leases": vital_signs.held_leases(now),
         "failures": vital_signs.recent_failures(),
         "schedules": system_facts.schedules(),
+        "calendar": system_facts.calendar_facts(now),
         "database": database_facts(),
         "room": system_facts.room_on_disk(),
         "budget": RequestBudget.objects.filter(account=account).first(),

@@ -6,9 +6,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.core.management import call_command
 from django.utils import timezone
-from django_q.models import Schedule
+from django_q.models import OrmQ, Schedule
 
+from tests.factories import make_batch, make_order
 from tradingsite.schedules import PREFIX, TIMETABLES, sync_schedules
+from tradingsite.tasks import find_due_work
 from work import leases
 
 pytestmark = pytest.mark.django_db
@@ -67,3 +69,31 @@ def test_the_declared_functions_exist():
     from tradingsite.schedules import TIMETABLES
 
     assert all(callable(locate(timetable.function)) for timetable in TIMETABLES)
+
+
+def test_everything_that_runs_by_itself_is_declared():
+    assert {timetable.function for timetable in TIMETABLES} >= {
+        "tradingsite.tasks.heartbeat",
+        "tradingsite.tasks.find_due_work",
+        "reconciliation.tasks.reconcile_at_close",
+        "reconciliation.tasks.refresh_calendar",
+        "reconciliation.tasks.thin_out",
+        "upkeep.tasks.nightly_maintenance",
+        "alerts.tasks.daily_report",
+    }
+
+
+def test_a_batch_is_released_and_settled_work_found_without_a_ticker(people):
+    """The schedule's task alone: twice at once it queues nothing twice."""
+    due = timezone.now() - timedelta(seconds=5)
+    batch = make_batch(state="scheduled", scheduled_for=due)
+    make_order(batch.account, batch=batch, submission_state="recorded")
+    unsettled = make_order(batch.account, submission_state="unconfirmed", unconfirmed_at=due)
+    find_due_work()
+    find_due_work()
+    batch.refresh_from_db()
+    assert batch.state == "released"
+    names = [row.name() for row in OrmQ.objects.all()]
+    assert f"execute:{batch.pk}" in names
+    assert f"settle:{unsettled.account_id}" in names
+    assert len(names) == len(set(names))

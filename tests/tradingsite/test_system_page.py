@@ -10,6 +10,7 @@ from django.utils import timezone
 from django_q.models import Failure, OrmQ, Schedule, Success
 
 from audit.models import AuditEntry
+from broker.models import TradingDay
 from tradingsite import system_facts
 from tradingsite.retrying import retry_failure
 from tradingsite.schedules import sync_schedules
@@ -39,8 +40,21 @@ def test_schedules_show_next_and_last_run(client: Client, people: SimpleNamespac
     client.force_login(people.trader)
     text = client.get("/system/").content.decode()
     assert "reconcile at the close" in text
-    assert "0 16 * * 1-5" in text
+    assert "*/5 * * * *" in text
     assert "free of" in text
+
+
+def test_the_calendar_is_told_and_that_it_is_not_known(client: Client, people: SimpleNamespace) -> None:
+    client.force_login(people.trader)
+    assert "The trading calendar has not been read" in client.get("/system/").content.decode()
+    now = timezone.now()
+    for days in range(-3, 12):
+        day, at = now.date() + timedelta(days=days), now + timedelta(days=days)
+        TradingDay.objects.create(day=day, open_at=at, close_at=at + timedelta(hours=3), read_at=now)
+    facts = system_facts.calendar_facts(now)
+    assert facts.coming is not None
+    assert (facts.known_until, facts.coming.is_assumed) == (now.date() + timedelta(days=11), False)
+    assert "Next close of a session" in client.get("/system/").content.decode()
 
 
 def test_retry_queues_the_task_once_and_says_who(
