@@ -116,8 +116,7 @@ class Ticker(threading.Thread):
         forget_old(now)
         give_back_of_the_dead(now, own=self._own_queue)
         # One at a time, and its result is not kept, or heartbeats would fill the queue and the list of results.
-        seen_at, heard_at = self._heard.get("worker", (None, 0.0))
-        has_come_through = seen_at is not None and heard_at > self._heartbeat_sent_at
+        has_come_through = self._heard.get("worker", (None, -math.inf))[1] > self._heartbeat_sent_at
         if has_come_through or time.monotonic() - self._heartbeat_sent_at > LOST_AFTER_SECONDS:
             self._heartbeat_sent_at = time.monotonic()
             async_task(HEARTBEAT_FUNCTION, task_name="heartbeat", save=False, cluster=self._own_queue)
@@ -128,7 +127,8 @@ class Ticker(threading.Thread):
         for name in ("worker", "results"):
             at = last_beat(name, cluster=this_cluster())
             if name not in self._heard or self._heard[name][0] != at:
-                self._heard[name] = (at, time.monotonic())
+                # Never heard of is not heard of now: a first look that comes late must not pass for a sign of life.
+                self._heard[name] = (at, time.monotonic() if at else -math.inf)
         holders = Lease.objects.filter(expires_at__gt=timezone.now()).exclude(name__startswith="queued:")
         pids = {local_pid(holder) for holder in holders.values_list("holder", flat=True)}
         self.pulse = Pulse(

@@ -1,6 +1,8 @@
 """The ticker's steps, one by one: what it queues, what it gives back, what it survives."""
 
 import logging
+import math
+import os
 import time
 from datetime import timedelta
 
@@ -12,7 +14,9 @@ from django_q.models import OrmQ
 from django_q.tasks import async_task
 
 from tradingsite import deliveries
+from tradingsite.cluster_signs import Signs
 from tradingsite.ticker import Ticker
+from tradingsite.watchdog import Watchdog
 from work import leases
 from work.clusters import ENVIRONMENT_NAME, queue_of
 from work.heartbeat import beat, last_beat
@@ -62,6 +66,18 @@ def test_the_next_heartbeat_goes_out_when_the_last_has_come_through(due, monkeyp
     ticker._tick()
     ticker._tick()
     assert OrmQ.objects.count() == 2
+
+
+def test_a_late_first_look_is_no_sign_of_life(due):
+    """The cluster would be taken for one that has worked, and condemned for the time that its start takes."""
+    ticker = Ticker()
+    ticker._tick()
+    assert ticker.pulse
+    assert ticker.pulse.executed_at == ticker.pulse.acknowledged_at == -math.inf
+    watchdog = Watchdog(workers=1, task_timeout=600)
+    watchdog.watch(os.getpid(), at=ticker.pulse.read_at - 15)
+    assert watchdog.complaint(ticker.pulse, read_signs=lambda _main: Signs()) is None
+    assert not watchdog.has_worked
 
 
 def test_only_the_own_clusters_pulse_is_felt(due, monkeypatch):
