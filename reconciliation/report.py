@@ -105,8 +105,23 @@ def build_report(run: Run) -> Report:
     )
 
 
+#: What Markdown would take for markup, a link, code or the end of a cell. Underscores and stars stay readable.
+_NOT_IN_MARKDOWN = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "\\|", "`": "\\`", "[": "\\[", "]": "\\]"}
+)
+
+
 def as_markdown(report: Report) -> str:
-    return render_to_string("reconciliation/report.md", {"report": report}).strip() + "\n"
+    return render_to_string("reconciliation/report.md", {"report": _as_text(asdict(report))}).strip() + "\n"
+
+
+def _as_text(value: Any) -> Any:
+    """What a broker or a person wrote stays text."""
+    if isinstance(value, dict):
+        return {key: _as_text(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_text(inner) for inner in value]
+    return value.translate(_NOT_IN_MARKDOWN) if isinstance(value, str) else value
 
 
 def as_html(report: Report) -> str:
