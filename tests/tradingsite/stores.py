@@ -6,7 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -58,15 +58,20 @@ def _as_another_user(folder: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def postgresql(folder: Path) -> Iterator[str]:
-    """Yield the DATABASE_URL of an empty database."""
+def postgresql(folder: Path, *, networks: Sequence[str] = ()) -> Iterator[str]:
+    """Yield the DATABASE_URL of an empty database; `networks` may come in beside loopback."""
     programs = postgresql_programs()
     folder.mkdir(parents=True)
     owner, port, data = _as_another_user(folder), free_port(), folder / "data"
     init = [str(programs / "initdb"), "-D", str(data), "-U", "trading", "-A", "trust", "-E", "UTF8", "--no-sync"]
     subprocess.run(init, check=True, cwd=folder, stdout=subprocess.DEVNULL, **owner)
+    settings = {**_SETTINGS, "unix_socket_directories": folder}
+    if networks:
+        settings["listen_addresses"] = "*"
+        with (data / "pg_hba.conf").open("a") as rules:
+            rules.writelines(f"host all all {network} trust\n" for network in networks)
     serve = [str(programs / "postgres"), "-D", str(data), "-p", str(port)]
-    serve += [f"--{name}={value}" for name, value in {**_SETTINGS, "unix_socket_directories": folder}.items()]
+    serve += [f"--{name}={value}" for name, value in settings.items()]
     server = subprocess.Popen(serve, cwd=folder, stderr=subprocess.DEVNULL, **owner)
     try:
         wait_for(lambda: _make_database(port), within=30, what="PostgreSQL")
