@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from django.apps import apps
 from django.conf import settings
 from django.db.models import Q
 
@@ -16,7 +15,7 @@ from orders.querysets import SEND_WITHIN
 from positions.crossing import in_words, open_crossings
 from reconciliation.models import Drift, Fix, Run
 from ui.formatting import qty
-from work.models import Heartbeat
+from work.models import DroppedDelivery, Heartbeat
 
 #: An event is told for so long after it happened.
 EVENT_LASTS = timedelta(hours=12)
@@ -133,10 +132,8 @@ def _late_batches(account: Account, now: datetime) -> Iterable[Thing]:
 
 
 def _dropped(now: datetime) -> Iterable[Thing]:
-    for model in apps.get_app_config("work").get_models():
-        if model.__name__ == "DroppedDelivery":
-            rows = model._default_manager.filter(at__gt=now - EVENT_LASTS)
-            yield from (Thing(f"dropped {pk}", str(name), at) for pk, name, at in rows.values_list("pk", "name", "at"))
+    for row in DroppedDelivery.objects.filter(at__gt=now - EVENT_LASTS):
+        yield Thing(f"dropped {row.pk}", row.name, row.at)
 
 
 def _failing_channels(now: datetime) -> Iterable[Thing]:

@@ -16,7 +16,7 @@ from broker.models import StreamState
 from positions.models import Crossing, Position
 from reconciliation.models import Drift, Fix, Run
 from tests.factories import NOW, make_account, make_batch, make_order, minutes
-from work.models import Heartbeat
+from work.models import DroppedDelivery, Heartbeat
 
 
 @pytest.fixture
@@ -156,6 +156,20 @@ def test_a_look_reads_no_whole_table_of_what_was_ever_told(account, settings, sq
         assert [plan for plan in plans if plan.startswith(f"SCAN {table}")] == []
     for of_all in ("(channel_id=? AND rowid<?)", "SCAN U"):
         assert [plan for plan in plans if of_all in plan] == []
+
+
+def test_a_worker_that_died_beside_a_living_one(account):
+    for host, at in (("a", minutes(-2)), ("b", minutes(0))):
+        Heartbeat.objects.create(name="ticker", cluster=f"{host}:1:2.0@x", holder=f"{host}:1:2.0@x", at=at)
+    assert {key: condition.severity for key, condition in keys().items()} == {"worker:a": "high"}
+
+
+def test_a_delivery_that_was_dropped(account):
+    DroppedDelivery.objects.create(name="execute:7", at=minutes(-5), deaths=3)
+    DroppedDelivery.objects.create(name="execute:6", at=minutes(-60 * 13), deaths=3)
+    (found,) = keys().values()
+    assert (found.kind.value, found.number) == ("dropped", 1)
+    assert "execute:7" in found.sentence
 
 
 def test_the_number_of_queries_does_not_grow_with_the_rows(account):
