@@ -111,10 +111,11 @@ class Host:
             self._web = Web(self.machine.publish(int(said[1])))
         return self._web
 
-    def leases(self) -> list[str]:
-        """The executions of batches that this host has in hand."""
-        sql = "SELECT name FROM work_lease WHERE holder LIKE ? AND name LIKE ?"
-        return [name for (name,) in self.site.query(sql, f"{self.name}:%", "execute:%")]
+    def executions(self) -> list[str]:
+        """The batches that only this host may go on with: its lease, and something left to send or to know."""
+        left = "SELECT 1 FROM orders_order o WHERE 'execute:' || o.batch_id = l.name AND submission_state IN (?, ?)"
+        sql = f"SELECT l.name FROM work_lease l WHERE l.holder LIKE ? AND EXISTS ({left})"
+        return [name for (name,) in self.site.query(sql, f"{self.name}:%", "recorded", "submitting")]
 
     def claims(self) -> list[str]:
         """The orders that a process of this host has claimed and whose answer is not written down."""

@@ -10,7 +10,7 @@ import pytest
 from orders.sending import LEASE_SECONDS
 from tests.hosts.machines import Machine
 from tests.hosts.site import ACCOUNTS, Host, Site
-from tests.hosts.story import CLAIM_LEASE_SECONDS, GOES_ON_WITHIN, Story, clock_of, tell
+from tests.hosts.story import GOES_ON_WITHIN, SETTINGS, Story, clock_of, tell
 from tests.simulation import SimAccount, Simulator
 from tests.tradingsite.stores import postgresql
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 def story(four_machines: list[Machine], simulator: Simulator, tmp_path_factory) -> Iterator[Story]:
     folder = tmp_path_factory.mktemp("hosts")
     with postgresql(folder / "postgresql", networks=[m.subnet for m in four_machines if m.subnet]) as database:
-        site = Site(database, simulator, folder, CLAIM_LEASE_SECONDS=str(CLAIM_LEASE_SECONDS), TYPE_COUNT_ABOVE="1000")
+        site = Site(database, simulator, folder, **SETTINGS)
         site.set_up()
         story = Story(site, {m.name: Host(site, m, **clock_of(m.name)) for m in four_machines})
         try:
