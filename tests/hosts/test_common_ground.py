@@ -3,12 +3,15 @@
 from datetime import timedelta
 
 import pytest
+from django.core.management.base import CommandError
+from django.utils import timezone
 
 from orders.sending import LEASE_SECONDS
 from tests.factories import NOW
 from tradingsite import common_ground
 from tradingsite.common_ground import KEY_SECONDS, disagreement, keep_key
 from tradingsite.postgresql import CONNECT_SECONDS, OPTIONS, tuned
+from tradingsite.preconditions import require_database
 from work.models import Lease
 
 
@@ -68,6 +71,17 @@ def test_another_key_is_told(settings):
     settings.SECRET_KEY = "another"
     sentence = disagreement(lambda: NOW)
     assert "SECRET_KEY" in sentence
+
+
+@pytest.mark.usefixtures("on_postgresql")
+def test_no_program_starts_on_a_host_that_differs(settings, monkeypatch):
+    monkeypatch.setattr(common_ground, "database_time", timezone.now)
+    settings.SECRET_KEY = "one"
+    require_database()
+    settings.SECRET_KEY = "another"
+    with pytest.raises(CommandError, match="SECRET_KEY is not the one") as refused:
+        require_database()
+    assert refused.value.returncode == 2
 
 
 def test_a_connection_is_given_up_before_the_shortest_lease_ends():
