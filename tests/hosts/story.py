@@ -60,6 +60,10 @@ class Story:
         sql += "(SELECT 1 FROM orders_order o WHERE o.batch_id = b.id AND NOT o.is_booked)"
         return [pk for (pk,) in self.site.query(sql)]
 
+    def unsent(self) -> set[int]:
+        sql = "SELECT DISTINCT batch_id FROM orders_order WHERE submission_state <> 'confirmed'"
+        return {pk for (pk,) in self.site.query(sql)}
+
     def await_end(self, within: float) -> None:
         try:
             wait_for(lambda: not self.unfinished(), within=within, what="the end of all batches")
@@ -166,7 +170,7 @@ def _work_meanwhile(story: Story) -> None:
     mend_at, is_cut = story.broken_at + CUT_FOR_SECONDS, True
     while is_cut or waiting or story.in_failed_hands:
         _note_taken_over(story)
-        if waiting and not waiting & set(story.unfinished()):
+        if waiting and not waiting & story.unsent():
             waiting.clear()
             story.sent_meanwhile = round(time.monotonic() - began, 1)
         if story.sitters:
