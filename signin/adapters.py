@@ -6,13 +6,17 @@ from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, resolve_url
 
+from signin import journaling, known_browser
 from signin.client_address import client_address
 
 #: The same for a wrong password, an unknown name and a person who is not active any more.
@@ -37,6 +41,22 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def get_client_ip(self, request: HttpRequest) -> str:
         return client_address(request) or "unknown"
 
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        name = str(credentials.get("username", ""))
+        return f"{name.lower()}\n{known_browser.mark_of(request, name)}"
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        try:
+            super().pre_authenticate(request, **credentials)
+        except ValidationError:
+            journaling.note_limit(request, str(credentials.get("username", "")))
+            raise
+
+    def get_reauthentication_methods(self, user: AbstractBaseUser | AnonymousUser) -> list[dict[str, Any]]:
+        """Whoever has a second factor shows that: a password and a stolen session must not do to put in another."""
+        found = super().get_reauthentication_methods(user)
+        return [way for way in found if way["id"] != "reauthenticate"] or found
+
     def respond_user_inactive(self, request: HttpRequest, user: AbstractBaseUser) -> HttpResponse:
         messages.error(request, REFUSAL)
         return redirect("login")
@@ -50,6 +70,10 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
         "incorrect_code": "This code is not right. Codes change every half minute and work once: wait for the next.",
         "cannot_delete_authenticator": "This is your last second factor, and approving needs one: add another first.",
     }
+
+    def generate_authenticator_name(self, user: AbstractBaseUser, type: str) -> str:
+        number = Authenticator.objects.filter(user_id=user.pk, type=type).count() + 1
+        return f"Passkey {number}"
 
     def encrypt(self, text: str) -> str:
         return _keys().encrypt(text.encode()).decode()

@@ -6,7 +6,8 @@ class SignInConfig(AppConfig):
     verbose_name = "Sign-in"
 
     def ready(self) -> None:
-        from signin import journaling, sessions
+        from signin import journaling, known_browser, sessions
 
         journaling.listen()
         sessions.listen()
+        known_browser.listen()

@@ -1,6 +1,6 @@
 """From where somebody asks. What a proxy says counts only as far as the installation says that there is one."""
 
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address, ip_network
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -19,8 +19,18 @@ def client_address(request: HttpRequest) -> str | None:
     return _valid(found) or _valid(direct)
 
 
+def counted_address(request: HttpRequest) -> str | None:
+    """Return what failures are counted by: one customer of IPv6 has 2**64 addresses at least, and is one stranger."""
+    found = client_address(request)
+    if found is None or ":" not in found:
+        return found
+    return str(ip_network(f"{found}/64", strict=False).network_address)
+
+
 def _valid(text: str) -> str | None:
     try:
-        return str(ip_address(text))
+        found = ip_address(text)
     except ValueError:
         return None
+    inner = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return str(inner or found)

@@ -11,6 +11,7 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.signals import authentication_failed
 from axes.signals import user_locked_out
 from django.contrib.auth.signals import user_login_failed
+from django.core.cache import cache
 from django.db.models.signals import post_delete, post_save
 from django.http import HttpRequest
 from django.utils import timezone
@@ -21,6 +22,7 @@ from signin.client_address import client_address
 
 #: Instead of a name that is nobody's: it may be a password in the wrong field.
 NOBODY = "somebody unknown"
+_LIMIT_SECONDS = 900
 _WORDS = {
     Authenticator.Type.TOTP: "an app for codes",
     Authenticator.Type.WEBAUTHN: "a passkey",
@@ -61,6 +63,18 @@ def _locked_out(*, request: HttpRequest, username: str, **_more: Any) -> None:
     request.__dict__["_is_lock_out_noted"] = True
     actor = username if lockout.is_a_person(request, username) else NOBODY
     _record(request, actor, "person.locked_out", "Locked out from this address after failed log-ins")
+
+
+def note_limit(request: HttpRequest, name: str) -> None:
+    """Once in a while, or whoever goes on trying would fill the journal."""
+    actor = name if lockout.is_a_person(request, name) else NOBODY
+    if cache.add("signin.limit:" + actor.replace(" ", "-"), 1, timeout=_LIMIT_SECONDS):
+        _record(request, actor, "person.locked_out", "Held up for a while after too many failed log-ins")
+
+
+def note_wrong_passkey(request: HttpRequest) -> None:
+    actor = request.user.get_username() if request.user.is_authenticated else NOBODY
+    _record(request, actor, "person.second_factor_failed", "Gave a passkey that does not fit")
 
 
 def _password_changed(*, request: HttpRequest, user: Any, **_more: Any) -> None:

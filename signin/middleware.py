@@ -12,7 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from signin import second_factor, sessions
+from signin import known_browser, second_factor, sessions
 
 Answer = Callable[[HttpRequest], HttpResponseBase]
 #: Each of these reads a file or a long form, and asks Alpaca: nobody needs them twice a second.
@@ -31,7 +31,9 @@ class SessionAgeMiddleware:
         if SESSION_KEY in request.session and (why := sessions.why_over(request.session, now)):
             logout(request)
             messages.info(request, why)
-        return self.get_response(request)
+        response = self.get_response(request)
+        known_browser.remember(request, response)
+        return response
 
     def process_view(self, request: HttpRequest, *_view: Any) -> None:
         if SESSION_KEY in request.session and not _is_asked_by_the_page(request):

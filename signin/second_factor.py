@@ -23,6 +23,8 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.http import HttpResponseClientRedirect
 
+from signin import own_password
+
 #: What acts on money or on the rules for it. Halting is not in here: whoever sees a fire may pull the switch.
 GUARDED = frozenset(
     {
@@ -37,7 +39,9 @@ GUARDED = frozenset(
 #: One permission is for halting and for resuming; only resuming is held up.
 GUARDED_ADDRESSES = frozenset({"resume"})
 #: A superuser has every permission without being asked for it: without a second factor they only look, and do this.
-OPEN_TO_SUPERUSERS = frozenset({"halt", "logout", "account_logout", "log_out_everywhere", "account_reauthenticate"})
+OPEN_TO_SUPERUSERS = frozenset({"halt", "logout", "account_logout", "log_out_everywhere", "account_reauthenticate"}) | {
+    "account_change_password"
+}
 
 FACTORS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 _METHOD = "mfa"
@@ -54,11 +58,15 @@ class Proof:
     def is_given(self) -> bool:
         user = self._request.user
         shown = any(record.get("method") == _METHOD for record in get_authentication_records(self._request, user))
-        return shown and self.has_factor
+        return shown and self.has_factor and self.has_own_password
 
     @cached_property
     def has_factor(self) -> bool:
         return bool(is_mfa_enabled(self._request.user, FACTORS))
+
+    @cached_property
+    def has_own_password(self) -> bool:
+        return own_password.has_own_password(self._request.user)
 
     @cached_property
     def is_missed(self) -> bool:
@@ -76,7 +84,9 @@ class SecondFactorBackend:
 
     def has_perm(self, user: Any, permission: str, _of: Any = None) -> bool:
         proof: Proof | None = getattr(user, "second_factor", None)
-        if permission in GUARDED and proof is not None and user.is_active and not proof.is_given:
+        if permission not in GUARDED or proof is None or not ModelBackend().has_perm(user, permission):
+            return False
+        if not proof.is_given:
             user.was_held_up = True
             raise PermissionDenied
         return False
@@ -90,13 +100,22 @@ def note_new_factor(request: HttpRequest, user: Any, factor: Authenticator) -> N
 
 def lead_there(request: HttpRequest) -> HttpResponseBase:
     """Send whoever was held up to where they show their second factor, or set one up."""
+    if not own_password.has_own_password(request.user):
+        messages.warning(request, "An administrator chose your password. Choose your own first; then go on.")
+        return _to(request, reverse("account_change_password"))
     methods = [row for row in get_adapter(request).get_reauthentication_methods(request.user) if _is_factor(row["id"])]
     if methods:
+        # The last of them is the passkey, where there is one: whoever has no app would be asked for a recovery code.
+        way = methods[0] if is_mfa_enabled(request.user, [Authenticator.Type.TOTP]) else methods[-1]
         messages.warning(request, _NEEDED + "Show it here; then do what you were about to do once more.")
-        url = f"{methods[0]['url']}?{urlencode({'next': _way_back(request)})}"
+        url = f"{way['url']}?{urlencode({'next': _way_back(request)})}"
     else:
         messages.warning(request, _NEEDED + "Set one up here: an app that makes codes, or a passkey.")
         url = reverse("mfa_index")
+    return _to(request, url)
+
+
+def _to(request: HttpRequest, url: str) -> HttpResponseBase:
     return HttpResponseClientRedirect(url) if request.headers.get("HX-Request") else redirect(url)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from allauth.account import views as account
 from allauth.mfa.base import views as base
 from allauth.mfa.recovery_codes import views as recovery
 from allauth.mfa.totp import views as totp
@@ -43,7 +42,7 @@ urlpatterns = [
     path("logout/", LogoutView.as_view(), name="logout"),
     path("logout/everywhere/", views.log_out_everywhere, name="log_out_everywhere"),
     path("password/", _whole(views.PasswordView.as_view()), name="account_change_password"),
-    path("confirm/", account.reauthenticate, name="account_reauthenticate"),
+    path("confirm/", views.ConfirmView.as_view(), name="account_reauthenticate"),
     path("confirm/code/", base.reauthenticate, name="mfa_reauthenticate"),
     path("confirm/passkey/", webauthn.reauthenticate_webauthn, name="mfa_reauthenticate_webauthn"),
     path("", base.index, name="mfa_index"),

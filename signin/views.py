@@ -1,5 +1,6 @@
+from allauth.account.adapter import get_adapter
 from allauth.account.internal.stagekit import clear_login
-from allauth.account.views import LoginView, PasswordChangeView
+from allauth.account.views import LoginView, PasswordChangeView, ReauthenticateView
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_not_required
@@ -17,6 +18,15 @@ from signin.sessions import end_sessions
 
 class LogInView(LoginView):  # type: ignore[misc]
     form_class = LogInForm
+
+
+class ConfirmView(ReauthenticateView):  # type: ignore[misc]
+    def dispatch(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
+        others = [way["url"] for way in get_adapter(request).get_reauthentication_methods(request.user)]
+        if request.path not in others:
+            return redirect(self.passthrough_next_url(others[0]))
+        answer: HttpResponseBase = super().dispatch(request, *args, **kwargs)
+        return answer
 
 
 class PasswordView(PasswordChangeView):  # type: ignore[misc]

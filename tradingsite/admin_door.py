@@ -1,4 +1,5 @@
-"""The admin has no log-in of its own: it would ask for no second factor, and count no failures."""
+"""The admin has no log-in of its own: it would ask for no second factor, and count no failures; nor a way of its own
+to change a password, which the journal would not hear of."""
 
 from django.contrib import admin
 from django.contrib.auth import REDIRECT_FIELD_NAME
@@ -22,4 +23,10 @@ def door(request: HttpRequest, _extra_context: object = None) -> HttpResponse:
     return redirect("admin:index")
 
 
+def password(_request: HttpRequest, _extra_context: object = None) -> HttpResponse:
+    """One's own password is changed at one place, which journals it and ends all sessions."""
+    return redirect("account_change_password")
+
+
 admin.site.login = door  # type: ignore[assignment]
+admin.site.password_change = password  # type: ignore[assignment]

@@ -14,6 +14,11 @@ from django.utils import timezone
 
 from audit import journal
 from signin.sessions import end_sessions
+from tradingsite.reset_hands import take_turns, why_not_take_off
+
+
+class NotNow(Exception):
+    """The sentence says why, and what to do instead."""
 
 
 class ReasonForm(forms.Form):
@@ -26,8 +31,13 @@ def take_off(model_admin: "ModelAdmin[User]", request: HttpRequest, user_id: int
         raise PermissionDenied
     form = ReasonForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        factors = _take_off(person, actor=request.user.get_username(), reason=form.cleaned_data["reason"])
-        messages.success(request, f"Taken off {person.username}: {factors} factors. All their sessions are ended.")
+        reason = form.cleaned_data["reason"]
+        try:
+            factors = take_off_factors(person, actor=request.user.get_username(), reason=reason)
+        except NotNow as refusal:
+            messages.error(request, str(refusal))
+        else:
+            messages.success(request, f"Taken off {person.username}: {factors} factors. All their sessions are ended.")
         return redirect("admin:auth_user_change", person.pk)
     context = {**model_admin.admin_site.each_context(request), "title": "Take off the second factor"}
     context |= {"form": form, "person": person, "has_any": Authenticator.objects.filter(user=person).exists()}
@@ -35,8 +45,11 @@ def take_off(model_admin: "ModelAdmin[User]", request: HttpRequest, user_id: int
 
 
 @transaction.atomic
-def _take_off(person: User, *, actor: str, reason: str) -> int:
+def take_off_factors(person: User, *, actor: str, reason: str, is_at_page: bool = True) -> int:
     """Their sessions end too: one that showed the factor must not go on, nor set up another."""
+    take_turns(person)
+    if is_at_page and (why := why_not_take_off(person)):
+        raise NotNow(why)
     types = sorted(Authenticator.objects.filter(user=person).values_list("type", flat=True))
     Authenticator.objects.filter(user=person).delete()
     end_sessions(person)

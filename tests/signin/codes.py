@@ -33,3 +33,14 @@ def set_up_codes(client: Client, password: str = PASSWORD) -> str:
     answer = client.post("/accounts/codes/", {"code": code_for(found[1], time.time() - 30)})
     assert answer.status_code == 302, answer.content.decode()
     return found[1]
+
+
+def second_step(client: Client, code: str):
+    return client.post("/accounts/login/second-factor/", {"code": code})
+
+
+def log_in_with_code(name: str, secret: str) -> Client:
+    client = Client()
+    assert log_in(client, name)["Location"] == "/accounts/login/second-factor/"
+    assert second_step(client, code_for(secret)).status_code == 302
+    return client

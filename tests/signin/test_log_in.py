@@ -1,5 +1,7 @@
 """The log-in: who gets in, what strangers learn, when it is locked, and what the journal keeps."""
 
+import re
+
 import pytest
 from django.contrib.auth.hashers import MD5PasswordHasher
 from django.contrib.auth.models import User
@@ -105,6 +107,94 @@ def test_guesses_from_many_addresses_are_slowed_down_too(client, people):
     for number in range(10):
         assert "do not fit" in log_in(Client(), "ops", "wrong", REMOTE_ADDR=f"10.0.0.{number}").content.decode()
     assert "Too many attempts" in log_in(Client(), "ops", REMOTE_ADDR="10.0.1.1").content.decode()
+
+
+def flood(name: str) -> None:
+    """A stranger fails in somebody's name from one address after the other, until nobody is asked any more."""
+    for number in range(11):
+        answer = log_in(Client(), name, "wrong", REMOTE_ADDR=f"10.0.0.{number}")
+    assert "Too many attempts" in answer.content.decode()
+
+
+def test_no_stranger_keeps_a_person_out_of_the_browser_they_know(client, people):
+    log_in(client, "ops")
+    client.post("/accounts/logout/")
+    cookie = client.cookies["trading_browser"]
+    assert cookie["httponly"]
+    assert cookie["samesite"] == "Lax"
+    assert "ops" not in cookie.value
+    flood("ops")
+    assert log_in(client, "ops", REMOTE_ADDR="10.0.9.9").status_code == 302
+    assert client.cookies["trading_browser"].value.split(":")[0] == cookie.value.split(":")[0], "counts on, not anew"
+    held_up = AuditEntry.objects.filter(action="person.locked_out", actor="ops")
+    assert [entry.summary for entry in held_up] == ["Held up for a while after too many failed log-ins, from 10.0.0.10"]
+
+
+def test_a_known_browser_is_known_for_its_person_only_and_counts_for_itself(client, people):
+    log_in(client, "trader")
+    client.post("/accounts/logout/")
+    flood("ops")
+    assert "Too many" in log_in(client, "ops", REMOTE_ADDR="10.0.9.9").content.decode()
+    other = Client()
+    other.cookies["trading_browser"] = "WyJ4IiwieSJd:forged:forged"
+    assert "Too many" in log_in(other, "ops", REMOTE_ADDR="10.0.9.9").content.decode()
+    for number in range(10):
+        log_in(client, "trader", "wrong", REMOTE_ADDR=f"10.0.8.{number}")
+    assert "Too many" in log_in(client, "trader", REMOTE_ADDR="10.0.9.9").content.decode()
+
+
+def test_names_by_the_hundred_do_not_push_out_what_is_counted(client, people):
+    for _ in range(11):
+        flooded = log_in(Client(), "ops", "wrong", REMOTE_ADDR="10.0.0.1")
+    assert flooded.status_code in {200, 429}
+    for number in range(400):
+        cache.set(f"signin.test:{number}", 1, 900)
+    assert log_in(Client(), "ops", REMOTE_ADDR="10.0.0.2").status_code == 200
+
+
+def test_one_customer_of_ipv6_is_one_stranger(client, people):
+    for number in range(5):
+        log_in(Client(), "ops", "wrong", REMOTE_ADDR=f"2001:db8:1:2::{number}")
+    assert log_in(Client(), "ops", REMOTE_ADDR="2001:db8:1:2:ffff::1").status_code == 429
+    assert log_in(Client(), "ops", REMOTE_ADDR="2001:db8:1:3::1").status_code == 302
+    assert log_in(Client(), "trader", REMOTE_ADDR="::ffff:10.1.2.3").status_code == 302
+    entries = AuditEntry.objects.filter(action="person.logged_in").order_by("pk")
+    assert [entry.summary.split()[-1] for entry in entries] == ["2001:db8:1:3::1", "10.1.2.3"]
+
+
+NO_PASSKEYS = [
+    '{"id": 1}',
+    '{"id": "eA", "rawId": "eA", "type": "public-key"}',
+    '{"id": "eA", "rawId": "eA", "type": "public-key", "response": {"userHandle": "MQ"}}',
+    '{"id": "eA", "rawId": "eA", "type": "public-key", "response": {"userHandle": "MQ", "signature": "eA",'
+    ' "authenticatorData": "eA", "clientDataJSON": "e30"}}',
+]
+
+
+def test_a_passkey_that_fits_nobody_is_in_the_journal(client, people):
+    client.get("/accounts/login/passkey/", headers={"Accept": "application/json"})
+    for credential in NO_PASSKEYS:
+        assert client.post("/accounts/login/passkey/", {"credential": credential}).status_code == 302
+    assert actions() == [("person.second_factor_failed", "somebody unknown")] * len(NO_PASSKEYS)
+    for credential in ("", "{}", "7", "[[1]]", "[" * 100_000):
+        assert client.post("/accounts/login/passkey/", {"credential": credential}).status_code == 302
+
+
+def test_who_adds_no_passkey_is_told_so(client, people):
+    log_in(client, "ops")
+    client.post("/accounts/confirm/?next=/accounts/passkeys/add/", {"password": PASSWORD})
+    client.get("/accounts/passkeys/add/")
+    for credential in [*NO_PASSKEYS, "7", "[" * 100_000]:
+        answer = client.post("/accounts/passkeys/add/", {"name": "n", "credential": credential})
+        assert answer.status_code == 200
+        assert re.search(r"no passkey that can be read|This code is not right", answer.content.decode())
+
+
+def test_the_admin_has_no_way_of_its_own_to_change_a_password(client, people):
+    client.force_login(people.admin)
+    data = {"old_password": PASSWORD, "new_password1": "another good horse 8", "new_password2": "another good horse 8"}
+    assert client.post("/admin/password_change/", data)["Location"] == "/accounts/password/"
+    assert User.objects.get(username="admin").check_password(PASSWORD)
 
 
 def test_one_address_asks_only_so_often(client, people):

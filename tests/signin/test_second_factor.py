@@ -10,38 +10,11 @@ from django.test import Client
 from django.urls import reverse
 
 from audit.models import AuditEntry
-from broker.models import Account
 from tests.conftest import PASSWORD
-from tests.signin.codes import code_for, log_in, set_up_codes
+from tests.signin.acts import may
+from tests.signin.codes import code_for, log_in, log_in_with_code, second_step, set_up_codes
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def required(settings):
-    settings.REQUIRE_SECOND_FACTOR = True
-
-
-@pytest.fixture
-def codes(people):
-    """`codes[name]` is the secret of a person who has set up an app."""
-    found = {}
-    for name in ("ops", "admin"):
-        client = Client()
-        log_in(client, name)
-        found[name] = set_up_codes(client)
-    return found
-
-
-def second_step(client: Client, code: str):
-    return client.post("/accounts/login/second-factor/", {"code": code})
-
-
-def log_in_with_code(name: str, secret: str) -> Client:
-    client = Client()
-    assert log_in(client, name)["Location"] == "/accounts/login/second-factor/"
-    assert second_step(client, code_for(secret)).status_code == 302
-    return client
 
 
 def test_the_password_alone_is_half_a_log_in(client, codes):
@@ -126,25 +99,18 @@ def test_changing_it_asks_for_the_password_first(client, people):
     assert any(row[0] == "person.second_factor_removed" and "app for codes" in row[1] for row in said)
 
 
-def may(client: Client) -> dict[str, bool]:
-    """Whether a person at a page gets through to approving, undoing, sending, policies, resuming and the admin."""
-    account = Account.objects.get_or_create(slug="sim", defaults={"name": "Simulator", "environment": "sim"})[0]
-    data = {"account": account.slug, "reason": "It is"}
-    asked = {
-        "approve": client.post(reverse("reconciliation:approve"), data),
-        "undo": client.post(reverse("reconciliation:undo", args=[1]), data),
-        "send": client.get(reverse("orders:batch-upload")),
-        "resume": client.post(reverse("resume"), data),
-        "halt": client.post(reverse("halt"), data),
-        "admin": client.get(reverse("admin:index")),
-        "policies": client.get(reverse("admin:reconciliation_backfillpolicy_changelist")),
-    }
-    return {name: not _is_led_away(answer) for name, answer in asked.items()}
-
-
-def _is_led_away(answer) -> bool:
-    where = answer.get("Location", "") + answer.get("HX-Redirect", "")
-    return answer.status_code == 403 or where.startswith(("/accounts/", "/admin/login"))
+def test_whoever_has_a_factor_confirms_with_it_and_not_with_the_password(client, codes, people):
+    """A stolen session with a spied password must not be enough to put in a factor of the thief's."""
+    client.force_login(people.ops)
+    for answer in (
+        client.get("/accounts/confirm/?next=/accounts/passkeys/add/"),
+        client.post("/accounts/confirm/?next=/accounts/passkeys/add/", {"password": PASSWORD}),
+    ):
+        assert answer["Location"] == "/accounts/confirm/code/?next=%2Faccounts%2Fpasskeys%2Fadd%2F"
+    assert client.get("/accounts/passkeys/add/")["Location"].startswith("/accounts/confirm/code/")
+    assert "your password" not in client.get("/accounts/confirm/code/").content.decode()
+    assert client.post("/accounts/codes/remove/").status_code == 302
+    assert Authenticator.objects.filter(user=people.ops, type="totp").exists()
 
 
 def test_approving_and_the_admin_take_a_second_factor(required, codes, people):
@@ -195,31 +161,10 @@ def test_removing_the_last_factor_ends_what_it_allowed(required, codes, people):
     assert not may(client)["approve"]
 
 
-def test_an_admin_who_sets_a_password_cannot_approve_as_that_person(required, codes, people):
-    admin = log_in_with_code("admin", codes["admin"])
-    url = reverse("admin:auth_user_password_change", args=[people.ops.pk])
-    password = "chosen by the admin 9"
-    assert admin.post(url, {"password1": password, "password2": password, "usable_password": "true"}).status_code == 302
-    thief = Client()
-    assert log_in(thief, "ops", password)["Location"] == "/accounts/login/second-factor/"
-    assert not may(thief)["approve"]
-    assert AuditEntry.objects.filter(action="person.password_set", actor="admin").exists()
-
-
-def test_an_admin_takes_a_lost_factor_off_a_colleague_and_never_off_themselves(required, codes, people):
-    admin, ops = log_in_with_code("admin", codes["admin"]), log_in_with_code("ops", codes["ops"])
-    url = reverse("admin:auth_user_second_factor", args=[people.ops.pk])
-    assert "ops" in admin.get(url).content.decode()
-    assert admin.post(url, {"reason": ""}).status_code == 200
-    assert Authenticator.objects.filter(user=people.ops).exists()
-    assert admin.post(url, {"reason": "Phone lost"}).status_code == 302
-    assert not Authenticator.objects.filter(user=people.ops).exists()
-    assert ops.get("/").status_code == 302
-    entry = AuditEntry.objects.get(action="person.second_factor_taken_off")
-    assert (entry.actor, entry.reason, entry.subject_id) == ("admin", "Phone lost", str(people.ops.pk))
-    own = reverse("admin:auth_user_second_factor", args=[people.admin.pk])
-    assert admin.post(own, {"reason": "Mine"}).status_code == 403
-    assert Authenticator.objects.filter(user=people.admin).exists()
+def test_who_may_not_approve_at_all_is_told_so_and_not_led_to_set_up(required, people, client):
+    client.force_login(people.trader)
+    assert client.post(reverse("reconciliation:approve"), {}).status_code == 403
+    assert "You only look for now" not in client.get("/").content.decode()
 
 
 def test_the_one_who_approves_must_be_who_logged_in(required, codes, people):
