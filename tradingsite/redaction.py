@@ -72,7 +72,7 @@ def _known() -> Iterator[str]:
 
 
 def _candidates() -> Iterator[str]:
-    yield settings.SECRET_KEY
+    yield from (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
     yield from (value for name, value in os.environ.items() if value and _KEYS.fullmatch(name))
     yield from (str(database.get("PASSWORD") or "") for database in settings.DATABASES.values())
     yield from (_password(os.environ.get(name, "")) for name in _ADDRESSES)

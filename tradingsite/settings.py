@@ -26,6 +26,7 @@ DATA_DIR = data_directory(env.text("DATA_DIR"), base=BASE_DIR)
 
 DEBUG = env.switch("DEBUG")
 SECRET_KEY = env.text("SECRET_KEY") or secret_key(DATA_DIR)
+SECRET_KEY_FALLBACKS = env.names("SECRET_KEY_FALLBACKS", [])
 ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
 
 INSTALLED_APPS = [

@@ -11,6 +11,7 @@ from django.db.models import Model, Q
 from django_q.models import Task
 
 from alerts.models import Alert, Delivery
+from signin.models import SharedCacheRow
 from work.models import Heartbeat, Lease
 
 #: Rows deleted in one transaction: nobody waits for more.
@@ -30,6 +31,7 @@ class Retention:
 
 RETENTIONS = (
     Retention("sessions that are over", Session, 0, lambda old: Q(expire_date__lt=old)),
+    Retention("limits that are over", SharedCacheRow, 0, lambda old: Q(expires__lt=old)),
     Retention("leases that nobody holds", Lease, 1, lambda old: Q(expires_at__lt=old)),
     Retention("signs of life of programs that are gone", Heartbeat, 1, lambda old: Q(at__lt=old)),
     Retention("results of tasks", Task, 30, lambda old: Q(stopped__lt=old)),

@@ -18,6 +18,7 @@ from broker.models import Account
 from orders.models import Batch, Fill, Order, OrderChange, OrderEvent
 from positions.models import Adjustment, Position
 from reconciliation.models import Drift, Fix, Run
+from signin.models import SharedCacheRow
 from upkeep import retention, tasks
 from upkeep.retention import RETENTIONS, Retention, delete_old
 from work.models import Heartbeat, Lease
@@ -32,6 +33,7 @@ def rows_of(one: Retention, at: datetime, number: int) -> Any:
     channel = Channel.objects.get_or_create(name="desk", defaults={"created_at": at})[0]
     fields: dict[type, dict[str, Any]] = {
         Session: {"session_key": f"key-{number}", "session_data": "", "expire_date": at},
+        SharedCacheRow: {"cache_key": f"key-{number}", "value": "", "expires": at},
         Lease: {"name": f"lease-{number}", "expires_at": at},
         Heartbeat: {"name": f"beat-{number}", "at": at},
         Task: {"id": f"task-{number}", "name": "t", "func": "f", "started": at, "stopped": at, "success": True},
