@@ -12,7 +12,7 @@ from django_q.models import Task
 
 from alerts.models import Alert, Delivery
 from signin.models import SharedCacheRow
-from work.models import Heartbeat, Lease
+from work.models import DroppedDelivery, Heartbeat, Lease
 
 #: Rows deleted in one transaction: nobody waits for more.
 AT_ONCE = 500
@@ -34,6 +34,7 @@ RETENTIONS = (
     Retention("limits that are over", SharedCacheRow, 0, lambda old: Q(expires__lt=old)),
     Retention("leases that nobody holds", Lease, 1, lambda old: Q(expires_at__lt=old)),
     Retention("signs of life of programs that are gone", Heartbeat, 1, lambda old: Q(at__lt=old)),
+    Retention("deliveries that were dropped", DroppedDelivery, 180, lambda old: Q(at__lt=old)),
     Retention("results of tasks", Task, 30, lambda old: Q(stopped__lt=old)),
     Retention("log-ins that failed", AccessAttempt, 90, lambda old: Q(attempt_time__lt=old)),
     Retention("details of log-ins that failed", AccessFailureLog, 90, lambda old: Q(attempt_time__lt=old)),

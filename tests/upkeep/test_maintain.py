@@ -21,7 +21,7 @@ from reconciliation.models import Drift, Fix, Run
 from signin.models import SharedCacheRow
 from upkeep import retention, tasks
 from upkeep.retention import RETENTIONS, Retention, delete_old
-from work.models import Heartbeat, Lease
+from work.models import DroppedDelivery, Heartbeat, Lease
 
 NOW = timezone.now()
 KEPT_FOR_EVER = {
@@ -36,6 +36,7 @@ def rows_of(one: Retention, at: datetime, number: int) -> Any:
         SharedCacheRow: {"cache_key": f"key-{number}", "value": "", "expires": at},
         Lease: {"name": f"lease-{number}", "expires_at": at},
         Heartbeat: {"name": f"beat-{number}", "at": at},
+        DroppedDelivery: {"name": f"task-{number}", "at": at, "deaths": 3},
         Task: {"id": f"task-{number}", "name": "t", "func": "f", "started": at, "stopped": at, "success": True},
         AccessAttempt: {"username": f"u{number}", "get_data": "", "post_data": "", "failures_since_start": 1},
         AccessLog: {"username": f"u{number}"},
