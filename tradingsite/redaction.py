@@ -20,7 +20,8 @@ LEFT_OUT = "[redacted]"
 LEAST = 4
 #: The demo's key and secret, which the documentation tells; as a word it is the name of the account.
 _PUBLIC = frozenset({"sim"})
-_KEYS = re.compile(r"(?:[A-Z0-9_]+_)?(?:ALPACA_(?:API|SECRET)_KEY|SECRET_KEY|PASSWORD|TOKEN)")
+_KEYS = ("ALPACA_API_KEY", "ALPACA_SECRET_KEY", "SECRET_KEY", "PASSWORD", "TOKEN")
+_KEYS_OF_SOMETHING = tuple(f"_{name}" for name in _KEYS)
 _ADDRESSES = ("DATABASE_URL", "Q_BROKER", "ALPACA_BASE_URL", "ALPACA_STREAM_URL", "ALPACA_DATA_URL")
 _FIELD = re.compile(r"pass(?:word|phrase)|secret|token|otp|^code$|credential", re.IGNORECASE)
 _COOKIES = r"sessionid|csrftoken|[a-z0-9_]*session"
@@ -71,9 +72,13 @@ def _known() -> Iterator[str]:
             yield secret
 
 
+def _is_key(name: str) -> bool:
+    return name in _KEYS or name.endswith(_KEYS_OF_SOMETHING)
+
+
 def _candidates() -> Iterator[str]:
     yield from (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
-    yield from (value for name, value in os.environ.items() if value and _KEYS.fullmatch(name))
+    yield from (value for name, value in os.environ.items() if value and _is_key(name))
     yield from (str(database.get("PASSWORD") or "") for database in settings.DATABASES.values())
     yield from (_password(os.environ.get(name, "")) for name in _ADDRESSES)
     yield from (settings.ALPACA_API_KEY, settings.ALPACA_SECRET_KEY, str(settings.EMAIL_HOST_PASSWORD or ""))

@@ -8,6 +8,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
+from tests.databases import ABOUT_SQLITE, IS_ON_POSTGRESQL
 from work import lock_waits
 from work.models import Lease
 
@@ -35,7 +36,7 @@ def held_lock(release: threading.Event) -> threading.Thread:
     return thread
 
 
-@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="PostgreSQL has no such lock")
+@pytest.mark.skipif(IS_ON_POSTGRESQL, reason=ABOUT_SQLITE)
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("in_transaction", [True, False])
 def test_a_write_that_waits_counts_with_its_seconds(in_transaction):
