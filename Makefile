@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SETUP := $(PYTHON) setup_environment.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo gameday test test-postgresql setup run worker stream sim lint audit format typecheck screenshots soak lock clean
+.PHONY: help demo gameday test test-postgresql bench bench-quick setup run worker stream sim lint audit format typecheck screenshots soak lock clean
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,14 @@ test-postgresql:  ## Run the suite, or PATHS="tests/orders …", on a PostgreSQL
 gameday:  ## Play fifteen failures against the running demo (ARGS="--no-wait --only 6")
 	@$(SETUP) run
 	@$(BIN)/python -m gameday $(ARGS)
+
+bench:  ## Measure every row of docs/performance.md (ARGS="--postgresql --json FILE --picture FILE --only ROW")
+	@$(SETUP) dev
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-quick:  ## The same with small sizes, in under a minute
+	@$(SETUP) dev
+	@$(BIN)/python -m benchmarks --quick $(ARGS)
 
 setup:  ## Install everything that development needs into .venv
 	@$(SETUP) dev

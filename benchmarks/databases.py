@@ -2,9 +2,11 @@
 
 import os
 import uuid
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import LiteralString
 from urllib.parse import urlsplit
 
 SERVER = "BENCHMARK_SERVER"
@@ -21,14 +23,29 @@ def new_database(folder: Path, name: str = "db") -> Iterator[str]:
     if not server():
         yield f"sqlite:///{folder / name}.sqlite3"
         return
-    import psycopg
-    from psycopg import sql
-
     own = f"{name}_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(server(), autocommit=True) as asked:
-        asked.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(own)))
+    _do("CREATE DATABASE {}", own)
     try:
         yield urlsplit(server())._replace(path=f"/{own}").geturl()
     finally:
-        with psycopg.connect(server(), autocommit=True) as asked:
-            asked.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(own)))
+        _do("DROP DATABASE IF EXISTS {} WITH (FORCE)", own)
+
+
+def ensure_database(folder: Path, name: str) -> str:
+    """Return what Django calls NAME: a file in the folder, or a database for this folder that goes with its server."""
+    if not server():
+        return str(folder / f"{name}.sqlite3")
+    import psycopg
+
+    own = f"{name}_{zlib.crc32(str(folder).encode()):08x}"
+    with suppress(psycopg.errors.DuplicateDatabase):  # of another process with this folder
+        _do("CREATE DATABASE {}", own)
+    return own
+
+
+def _do(statement: LiteralString, name: str) -> None:
+    import psycopg
+    from psycopg import sql
+
+    with psycopg.connect(server(), autocommit=True) as asked:
+        asked.execute(sql.SQL(statement).format(sql.Identifier(name)))

@@ -16,10 +16,9 @@ import pytest
 
 from tests.tradingsite.waiting import wait_for
 
-#: It need not outlive a power cut.
-_SETTINGS = {
-    "listen_addresses": "127.0.0.1", "fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"
-}  # fmt: skip
+_ON_LOOPBACK = {"listen_addresses": "127.0.0.1"}
+#: What a test writes need not outlive a power cut.
+_FORGETFUL = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 
 
 def free_port() -> int:
@@ -58,14 +57,14 @@ def _as_another_user(folder: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def postgresql(folder: Path, *, networks: Sequence[str] = ()) -> Iterator[str]:
+def postgresql(folder: Path, *, networks: Sequence[str] = (), is_durable: bool = False) -> Iterator[str]:
     """Yield the DATABASE_URL of an empty database; `networks` may come in beside loopback."""
     programs = postgresql_programs()
     folder.mkdir(parents=True)
     owner, port, data = _as_another_user(folder), free_port(), folder / "data"
     init = [str(programs / "initdb"), "-D", str(data), "-U", "trading", "-A", "trust", "-E", "UTF8", "--no-sync"]
     subprocess.run(init, check=True, cwd=folder, stdout=subprocess.DEVNULL, **owner)
-    settings = {**_SETTINGS, "unix_socket_directories": folder}
+    settings = _ON_LOOPBACK | ({} if is_durable else _FORGETFUL) | {"unix_socket_directories": str(folder)}
     if networks:
         settings["listen_addresses"] = "*"
         with (data / "pg_hba.conf").open("a") as rules:
