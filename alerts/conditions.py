@@ -51,6 +51,28 @@ def conditions_of(facts: Facts, *, now: datetime, approval_after: timedelta) -> 
     return sorted(found, key=lambda condition: (-RANK[condition.severity], condition.key))
 
 
+def ending_of(key: str, facts: Facts, *, now: datetime) -> str:
+    """Return what is to be said of a trouble that left the conditions without being mended; "" if it is mended."""
+    halted = {_key(AlertKind.BATCH, account.slug, "late") for account in facts.accounts if account.halted_since}
+    if key in halted:
+        return (
+            "It is not told any longer, because all sending is halted now. What was not sent waits until a person "
+            "resumes it."
+        )
+    kind, _, host = key.partition(":")
+    heard = {beat.host for beat in facts.beats if beat.part == "ticker" and now - beat.at < FORGOTTEN_AFTER}
+    if kind == AlertKind.WORKER and host and host not in heard:
+        return (
+            f"It is not told any longer: the worker on {host} has been silent for a day, so it counts as taken out of "
+            "service. Nothing says that it runs again."
+        )
+    return ""
+
+
+def _key(kind: AlertKind, *parts: str) -> str:
+    return ":".join(part for part in (kind.value, *parts) if part)
+
+
 def listed(things: Sequence[Thing]) -> str:
     """Name the first few, oldest first, and count the rest."""
     words = [_ended(thing.words) for thing in things[:TOLD_ONE_BY_ONE]]
@@ -73,7 +95,7 @@ def _about(
     slug = account.slug if account else ""
     grave = severity or ALERT_KINDS[kind].severity or Severity.HIGH
     yield Condition(
-        key=":".join(part for part in (kind.value, slug, suffix) if part),
+        key=_key(kind, slug, suffix),
         kind=kind,
         severity=grave,
         sentence=f"{opening.format(n=len(ordered))} {listed(ordered)}",
@@ -158,7 +180,7 @@ def _single(
     kind: AlertKind, sentence: str, link: str, account: AccountFacts | None, *, thing: str = "", number: int = 1
 ) -> Condition:
     return Condition(
-        key=f"{kind.value}:{account.slug}" if account else kind.value,
+        key=_key(kind, account.slug if account else ""),
         kind=kind,
         severity=ALERT_KINDS[kind].severity or Severity.HIGH,
         sentence=sentence,
@@ -191,7 +213,7 @@ def _workers(beats: Sequence[Beat], now: datetime) -> Iterator[Condition]:
         last = max(beat.at for beat in tickers if beat.host == host)
         if now - last < FORGOTTEN_AFTER:
             yield Condition(
-                key=f"{AlertKind.WORKER.value}:{host}",
+                key=_key(AlertKind.WORKER, host),
                 kind=AlertKind.WORKER,
                 severity=Severity.HIGH,
                 sentence=f"The worker on {host} gives no sign of life; others do its work. Start it again there.",

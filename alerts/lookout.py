@@ -15,7 +15,7 @@ from django.db import connection
 from django.utils import timezone
 
 from alerts.channels import ensure_channels
-from alerts.conditions import conditions_of
+from alerts.conditions import conditions_of, ending_of
 from alerts.courier import Courier
 from alerts.looking import look
 from alerts.noting import note
@@ -90,5 +90,7 @@ def look_and_note() -> None:
     now = timezone.now()
     ensure_channels(now)
     waiting = timedelta(minutes=settings.ALERT_APPROVAL_MINUTES)
-    note(conditions_of(look(now), now=now, approval_after=waiting), now=now)
+    facts = look(now)
+    conditions = conditions_of(facts, now=now, approval_after=waiting)
+    note(conditions, now=now, ending=lambda key: ending_of(key, facts, now=now))
     sum_up(now)

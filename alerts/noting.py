@@ -4,7 +4,7 @@ An alert and the messages about it are written in one transaction: nothing is to
 that is to be told can be forgotten. Messages leave later, from their rows.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -28,8 +28,11 @@ WINDOW = timedelta(hours=1)
 MOST_KEPT = 1000
 
 
-def note(conditions: Sequence[Condition], *, now: datetime) -> None:
-    """Open, change and close alerts. Each in a transaction of its own; another process may do the same meanwhile."""
+def note(conditions: Sequence[Condition], *, now: datetime, ending: Callable[[str], str] = lambda key: "") -> None:
+    """Open, change and close alerts. Each in a transaction of its own; another process may do the same meanwhile.
+
+    `ending` is asked by key what to say of a trouble that is gone from the conditions; "" if it is mended.
+    """
     channels = list(Channel.objects.filter(is_on=True, name__in=settings.ALERT_CHANNELS))
     known = {alert.key: alert for alert in Alert.objects.filter(state=Alert.State.OPEN)}
     accounts = {account.slug: account for account in Account.objects.all()} if conditions else {}
@@ -41,7 +44,7 @@ def note(conditions: Sequence[Condition], *, now: datetime) -> None:
             _keep(alert, condition, channels, now)
     for alert in known.values():
         if now - alert.last_seen_at >= OVER_AFTER:
-            _close(alert, now)
+            _close(alert, now, ending(alert.key))
 
 
 def _open(condition: Condition, account: Account | None, channels: Collection[Channel], now: datetime) -> None:
@@ -105,8 +108,11 @@ def _tell(alert: Alert, condition: Condition, channels: Collection[Channel], now
         record(channel, message, purpose=purpose, now=now, alert=alert, severity=condition.severity)
 
 
-def _close(alert: Alert, now: datetime) -> None:
-    """It is over. Whoever was told of the trouble is told of its end, once; of an event there is none to tell."""
+def _close(alert: Alert, now: datetime, ending: str) -> None:
+    """It is over. Whoever was told of the trouble is told of its end, once; of an event there is none to tell.
+
+    With an `ending` it is not over, and that is told.
+    """
     with transaction.atomic():
         mine = Alert.objects.filter(pk=alert.pk, state=Alert.State.OPEN, last_seen_at=alert.last_seen_at)
         if not mine.update(state=Alert.State.CLOSED, closed_at=now) or not alert.told_severity:
@@ -115,7 +121,7 @@ def _close(alert: Alert, now: datetime) -> None:
             return
         message = wording.resolved(
             kind=alert.kind, account=alert.account.slug if alert.account else "", since=alert.first_seen_at,
-            now=now, link=alert.link, site_url=settings.SITE_URL,
+            now=now, link=alert.link, site_url=settings.SITE_URL, ending=ending,
         )  # fmt: skip
         for channel in _heard_by(alert):
             record(channel, message, purpose=Purpose.RESOLVED, now=now, alert=alert, severity=alert.severity)

@@ -10,6 +10,7 @@ from alerts.telling import Purpose
 from ui.formatting import counted, in_new_york, span
 
 _PREFIX = {Purpose.NEW: "", Purpose.WORSE: "Worse: ", Purpose.RESOLVED: "Resolved: "}
+_NOT_MENDED = "No longer told: "
 #: Longer texts are cut by many services anyway.
 _LONGEST = 3000
 
@@ -29,11 +30,16 @@ def about(condition: Condition, *, purpose: Purpose, since: datetime, now: datet
     return Message(title[:200], _joined(condition.sentence, _since(since, now), absolute(site_url, condition.link)))
 
 
-def resolved(*, kind: str, account: str, since: datetime, now: datetime, link: str, site_url: str) -> Message:
+def resolved(
+    *, kind: str, account: str, since: datetime, now: datetime, link: str, site_url: str, ending: str = ""
+) -> Message:
+    """Say that it is over, or what its end was if it is not mended."""
     where = f"[{account}] " if account else ""
-    title = f"{_PREFIX[Purpose.RESOLVED]}{where}{ALERT_KINDS[AlertKind(kind)].title}"
+    prefix = _NOT_MENDED if ending else _PREFIX[Purpose.RESOLVED]
     lasted = span((now - since).total_seconds())
-    return Message(title[:200], _joined(f"It is over; it lasted {lasted}.", "", absolute(site_url, link)))
+    text = ending or f"It is over; it lasted {lasted}."
+    title = f"{prefix}{where}{ALERT_KINDS[AlertKind(kind)].title}"
+    return Message(title[:200], _joined(text, "", absolute(site_url, link)))
 
 
 def summary(messages: Sequence[tuple[str, str]], *, site_url: str) -> Message:

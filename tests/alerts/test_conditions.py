@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.conditions import Condition, conditions_of
+from alerts.conditions import Condition, conditions_of, ending_of
 from alerts.facts import AccountFacts, Beat, Facts, Thing
 from alerts.kinds import AlertKind
 from alerts.telling import Purpose, Told, purpose_of
@@ -80,6 +80,18 @@ def test_workers():
     assert workers(alive, Beat("worker", "b", ago(minutes=4))) == {"worker": "critical"}
     assert workers(alive, Beat("ticker", "a", ago(days=2))) == {}
     assert "since 2025-11-07 09:28:59 ET." in judged(Facts(beats=(dead,)))["worker"].sentence
+
+
+def test_what_is_only_forgotten_is_not_called_mended():
+    young, old = Beat("ticker", "b", ago(seconds=3)), Beat("ticker", "a", ago(days=1))
+    for beats in ([young, old], [young]):  # clean-up takes the row of the silent one
+        assert "on a has been silent for a day" in ending_of("worker:a", Facts(beats=tuple(beats)), now=NOW)
+    assert ending_of("worker:b", Facts(beats=(young, old)), now=NOW) == ""
+    assert ending_of("worker", Facts(beats=(young, old)), now=NOW) == ""
+
+    halted = Facts(accounts=(AccountFacts(slug="sim", name="Simulator", halted_since=ago(minutes=1)),))
+    assert "all sending is halted" in ending_of("batch:sim:late", halted, now=NOW)
+    assert ending_of("batch:swing:late", halted, now=NOW) == ending_of("drift:sim:high", halted, now=NOW) == ""
 
 
 def test_what_waits_for_a_person_is_told_after_its_time():

@@ -82,6 +82,13 @@ def test_that_late_orders_are_sent_at_last_is_told(desk):
     assert purposes() == ["new", "resolved"]
 
 
+def test_what_is_not_mended_is_not_called_resolved(desk):
+    note([drift(1, kind=AlertKind.BATCH, key="batch:sim:late")], now=at(0))
+    note([], now=at(100), ending=lambda key: f"{key} waits." if key == "batch:sim:late" else "")
+    last = Delivery.objects.order_by("-id")[0]
+    assert (last.title[:16], last.body.splitlines()[0]) == ("No longer told: ", "batch:sim:late waits.")
+
+
 def test_what_was_told_and_is_over_is_no_reason_to_be_silent_about_as_many_new_ones(desk):
     note([drift(*range(10))], now=at(0))
     note([drift(9)], now=at(60))
