@@ -27,6 +27,7 @@ TIMETABLES = (
     Timetable("read the trading calendar", "reconciliation.tasks.refresh_calendar", "10 4,8 * * *"),
     # Makes the report of a session once its run at the close has ended, whenever that is.
     Timetable("daily report", "alerts.tasks.daily_report", "*/5 * * * *"),
+    Timetable("prove the audit journal", "upkeep.tasks.nightly_proof", "30 1 * * *"),
     Timetable("back up", "upkeep.tasks.nightly_backup", "0 2 * * *"),
     Timetable("maintain the database", "upkeep.tasks.nightly_maintenance", "0 3 * * *"),
     Timetable("thin out old figures", "reconciliation.tasks.thin_out", "30 2 * * *"),

@@ -6,6 +6,7 @@ from pathlib import Path
 from django.conf import settings
 from django.utils import timezone
 
+from audit.verifying import verify_chain
 from upkeep.backing_up import make_backup, newest_backup_at
 from upkeep.maintaining import maintain
 from work import leases
@@ -15,6 +16,21 @@ log = logging.getLogger(__name__)
 _LEASE_SECONDS = 600
 #: A night's second delivery, or a second host with the same folder, has nothing to do.
 _SAME_NIGHT_HOURS = 12
+
+
+class JournalBrokenError(Exception):
+    """The task fails with it, so that /system/ shows it until a person has looked."""
+
+
+def nightly_proof() -> str:
+    """Read the audit journal's whole chain before the night's backup is made of it."""
+    found = verify_chain()
+    if not found.is_proven:
+        what = found.broken.sentence if found.broken else f"Triggers are missing: {', '.join(found.unguarded)}."
+        log.error("audit journal BROKEN, head %s: %s", found.head, what)
+        raise JournalBrokenError(f"The audit journal is not as it was written. {what} Run `manage.py verify_audit`.")
+    log.info("audit journal proven, head %s", found.head)
+    return f"{found.entries} entries proven, head {found.head}"
 
 
 def nightly_backup() -> str:
