@@ -14,21 +14,19 @@ price follows, and cost and profit stay what they are to the last digit.
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
-from fractions import Fraction
+from decimal import Decimal, localcontext
+from itertools import islice
+from operator import attrgetter, lt
 from typing import Literal, NamedTuple
+
+from positions.exact_numbers import WIDE, cut, plain, split_factor, times
 
 Kind = Literal["fill", "opening", "correction", "average", "split", "transfer"]
 Side = Literal["long", "short"]
 
-#: Wide enough that its last digit never shows in a result.
-WIDE = Context(prec=100, rounding=ROUND_HALF_EVEN)
-_LAST_PLACE = Decimal("1e-18")
-#: Brokers keep nine places of a share: what a split makes more of is no share.
-_SMALLEST_SHARE = Decimal("1e-9")
-#: No company splits its shares in larger numbers than these: 0.333333333333333333 stands for one of three.
-_MOST_PARTS = 10_000
 _ZERO = Decimal(0)
+_AT = attrgetter("at")
+_NOBODY: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +49,7 @@ class LedgerEntry:
     price_at_broker: Decimal | None = None  # what the broker's average takes it to have cost, where that is another
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoundTrip:
+class RoundTrip(NamedTuple):
     """From flat to flat, or to now.
 
     `qty` and `cost_basis` are signed, negative for a short; the other quantities are not. `avg_entry_price` is of
@@ -89,11 +86,19 @@ class NetPosition(NamedTuple):
 
 def fold(entries: Iterable[LedgerEntry]) -> list[RoundTrip]:
     """Return the round trips of one symbol, oldest first. The order in which entries are given does not matter."""
-    trips: list[_Trip] = []
+    trips: list[RoundTrip] = []
+    trip: _Trip | None = None
     with localcontext(WIDE):
-        for entry in sorted(entries, key=_ledger_order):
-            _book(entry, trips)
-        return [trip.result(sequence) for sequence, trip in enumerate(trips, start=1)]
+        ledger = _in_order(entries)
+        number = 0
+        while number < len(ledger):
+            trip = _book(ledger[number], trip, trips)
+            number += 1
+            if trip is not None:
+                number += trip.go_on(ledger, number)
+        if trip is not None:
+            trips.append(trip.result(len(trips) + 1))
+    return trips
 
 
 def position_at(entries: Iterable[LedgerEntry], at: datetime | None = None) -> NetPosition:
@@ -111,20 +116,11 @@ def as_broker_counts(entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
     ]
 
 
-def split_factor(ratio: Decimal) -> Fraction:
-    """Return the exact ratio that a decimal stands for: no decimal spells one new share for three old ones."""
-    exact = Fraction(ratio)
-    near = exact.limit_denominator(_MOST_PARTS)
-    return near if abs(near - exact) * 10**15 <= near else exact
-
-
-def times(qty: Decimal, factor: Fraction) -> Decimal:
-    """Return what a split makes of a quantity, in shares as brokers keep them."""
-    with localcontext(WIDE):
-        scaled = qty * factor.numerator / factor.denominator
-        if scaled != scaled.quantize(_LAST_PLACE):  # thirds, and the like
-            scaled = scaled.quantize(_SMALLEST_SHARE) or scaled
-        return _plain(scaled)
+def _in_order(entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
+    found = entries if isinstance(entries, list) else list(entries)
+    if all(map(lt, map(_AT, found), map(_AT, islice(found, 1, None)))):  # as the database usually gives them
+        return found
+    return sorted(found, key=_ledger_order)
 
 
 def _ledger_order(entry: LedgerEntry) -> tuple[datetime, str, str, Decimal, Decimal]:
@@ -134,115 +130,168 @@ def _ledger_order(entry: LedgerEntry) -> tuple[datetime, str, str, Decimal, Deci
 
 @dataclass(slots=True)
 class _Trip:
-    """A round trip under way. Signed like the ledger: `cost` is what the open quantity cost."""
+    """A round trip under way. Signed like the ledger.
+
+    What the open quantity cost is `basis × qty ÷ basis_qty`: leaving changes the quantity alone, and is not divided
+    by again and again. What was entered in shares is what is open less what was left.
+    """
 
     opened_at: datetime
+    is_short: bool
     closed_at: datetime | None = None
     qty: Decimal = _ZERO
-    cost: Decimal = _ZERO
-    cash: Decimal = _ZERO
+    basis: Decimal = _ZERO
+    basis_qty: Decimal = _ZERO
     restated: Decimal = _ZERO  # cost that explicit changes of the average added
-    entered_qty: Decimal = _ZERO
     entered_cost: Decimal = _ZERO
     left_qty: Decimal = _ZERO
     left_value: Decimal = _ZERO
     entries: list[LedgerEntry] = field(default_factory=list)
-    came_by: set[str] = field(default_factory=set)  # whose numbers are in the average entry, and in the exit
-    left_by: set[str] = field(default_factory=set)
+    is_estimated: bool = False
+    came_by: frozenset[str] = _NOBODY  # whose numbers are in the average entry, and in the exit
+    left_by: frozenset[str] = _NOBODY
+
+    @property
+    def cost(self) -> Decimal:
+        if self.qty is self.basis_qty:
+            return self.basis
+        return self.basis * self.qty / self.basis_qty if self.qty else _ZERO
+
+    def go_on(self, ledger: list[LedgerEntry], start: int) -> int:
+        """Take plain fills, which nearly all entries are, while they neither end nor turn the round trip.
+
+        Return how many were taken. The same sums as below, but in local variables, and added up only where buying
+        and selling take turns: a long ledger is folded anew with every fill.
+        """
+        qty = counted = self.qty  # `counted`: what was left until then is in `left_qty`
+        basis, basis_qty, is_short = self.basis, self.basis_qty, self.is_short
+        entered_cost, left_qty, left_value, added = self.entered_cost, self.left_qty, self.left_value, _ZERO
+        end = start
+        for end in range(start, len(ledger)):
+            entry = ledger[end]
+            more = entry.qty
+            if entry.kind != "fill" or entry.is_estimated or entry.entered_by or not more:
+                break
+            if more.is_signed() is is_short:
+                if qty is not basis_qty:
+                    basis, entered_cost = (basis + added) * qty / basis_qty, entered_cost + added
+                    left_qty, added = left_qty + qty - counted, _ZERO
+                added += more * entry.price
+                qty = basis_qty = counted = qty + more
+            else:
+                remaining = qty + more
+                if not remaining or remaining.is_signed() is not is_short:
+                    break
+                left_value += more * entry.price
+                qty = remaining
+        else:
+            end = len(ledger)
+        self.qty, self.basis, self.basis_qty = qty, basis + added, basis_qty
+        self.entered_cost, self.left_qty, self.left_value = entered_cost + added, left_qty + qty - counted, left_value
+        self.entries += ledger[start:end]
+        return end - start
 
     def enter(self, entry: LedgerEntry) -> None:
         value = entry.qty * entry.price
-        self.qty += entry.qty
-        self.cost += value
-        self.cash -= value
-        self.entered_qty += entry.qty
+        self.basis = (self.basis if self.qty is self.basis_qty else self.cost) + value
+        self.qty = self.basis_qty = self.qty + entry.qty
         self.entered_cost += value
-        self.came_by.add(entry.entered_by)
-        self.entries.append(entry)
+        self.came_by |= _named(entry)
+        self._keep(entry)
 
-    def leave(self, entry: LedgerEntry) -> None:
-        value = entry.qty * entry.price
-        remaining = self.qty + entry.qty
-        self.cost = self.cost * remaining / self.qty if remaining else _ZERO
+    def leave(self, entry: LedgerEntry, remaining: Decimal) -> None:
         self.qty = remaining
-        self.cash -= value
         self.left_qty += entry.qty
-        self.left_value += value
-        self.left_by.add(entry.entered_by)
-        self.entries.append(entry)
+        self.left_value += entry.qty * entry.price
+        self.left_by |= _named(entry)
+        self._keep(entry)
         if not remaining:
             self.closed_at = entry.at
 
     def restate(self, entry: LedgerEntry) -> None:
         cost = self.qty * entry.price
         self.restated += cost - self.cost
-        self.cost = cost
-        self.came_by = {entry.entered_by}
-        self.entries.append(entry)
+        self.basis, self.basis_qty = cost, self.qty
+        self.came_by = _named(entry)
+        self._keep(entry)
 
     def split(self, entry: LedgerEntry) -> None:
         if entry.ratio is None or entry.ratio <= 0:
             raise ValueError(f"The split {entry.order_key} has no ratio.")
         factor = split_factor(entry.ratio)
-        self.qty = times(self.qty, factor)
+        self.basis = self.cost
+        self.qty = self.basis_qty = times(self.qty, factor)
         self.left_qty = times(self.left_qty, factor)
-        self.entered_qty = self.qty - self.left_qty
+        self._keep(entry)
+
+    def _keep(self, entry: LedgerEntry) -> None:
         self.entries.append(entry)
+        self.is_estimated |= entry.is_estimated
 
     def result(self, sequence: int) -> RoundTrip:
-        cost, restated = _cut(self.cost), _cut(self.restated)
+        cost = cut(self.cost) if self.qty else _ZERO
+        restated = cut(self.restated) if self.restated else _ZERO
+        entered_qty = self.qty - self.left_qty
         if self.closed_at is None:
-            average = self.cost / self.qty
+            average = self.basis / self.basis_qty
         else:
-            average = (self.entered_cost + self.restated) / self.entered_qty
+            average = (self.entered_cost + self.restated) / entered_qty
         return RoundTrip(
             sequence=sequence,
-            side="long" if self.entered_qty > 0 else "short",
-            qty=_plain(self.qty),
-            entry_qty=_plain(abs(self.entered_qty)),
-            avg_entry_price=_cut(average),
+            side="short" if self.is_short else "long",
+            qty=plain(self.qty),
+            entry_qty=plain(abs(entered_qty)),
+            avg_entry_price=cut(average),
             cost_basis=cost,
-            exit_qty=_plain(abs(self.left_qty)),
-            avg_exit_price=_cut(self.left_value / self.left_qty) if self.left_qty else None,
-            realized_pl=_plain(self.cash + cost - restated),
+            exit_qty=plain(abs(self.left_qty)),
+            avg_exit_price=cut(self.left_value / self.left_qty) if self.left_qty else None,
+            realized_pl=plain(cost - restated - self.entered_cost - self.left_value),
             opened_at=self.opened_at,
             closed_at=self.closed_at,
-            is_estimated=any(entry.is_estimated for entry in self.entries),
+            is_estimated=self.is_estimated,
             entries=tuple(self.entries),
-            entered_by=", ".join(sorted((self.came_by | self.left_by) - {""})),
+            entered_by=", ".join(sorted(self.came_by | self.left_by)),
         )
 
 
-def _book(entry: LedgerEntry, trips: list[_Trip]) -> None:
-    trip = trips[-1] if trips and trips[-1].closed_at is None else None
-    if entry.kind == "average":
+def _part(entry: LedgerEntry, qty: Decimal) -> LedgerEntry:
+    """The same entry for so many shares; of `replace` a turned position would feel the cost."""
+    return LedgerEntry(
+        at=entry.at,
+        order_key=entry.order_key,
+        qty=qty,
+        price=entry.price,
+        kind=entry.kind,
+        is_estimated=entry.is_estimated,
+        ratio=entry.ratio,
+        entered_by=entry.entered_by,
+        price_at_broker=entry.price_at_broker,
+    )
+
+
+def _named(entry: LedgerEntry) -> frozenset[str]:
+    return frozenset((entry.entered_by,)) if entry.entered_by else _NOBODY
+
+
+def _book(entry: LedgerEntry, trip: _Trip | None, ended: list[RoundTrip]) -> _Trip | None:
+    """Book one entry of any kind; return the round trip that is open after it, and add one that ended to `ended`."""
+    if entry.kind in {"average", "split"}:
         if trip is not None:
-            trip.restate(entry)
-        return
-    if entry.kind == "split":
-        if trip is not None:
-            trip.split(entry)
-        return
+            (trip.restate if entry.kind == "average" else trip.split)(entry)
+        return trip
     if not entry.qty:
-        return
-    if trip is not None and (trip.qty > 0) != (entry.qty > 0):
-        leaving = entry.qty if abs(entry.qty) <= abs(trip.qty) else -trip.qty
-        trip.leave(replace(entry, qty=leaving))
-        if leaving == entry.qty:
-            return
-        entry, trip = replace(entry, qty=entry.qty - leaving), None
-    if trip is None:
-        trip = _Trip(opened_at=entry.at)
-        trips.append(trip)
+        return trip
+    is_short = entry.qty.is_signed()
+    if trip is not None and trip.is_short is not is_short:
+        remaining = trip.qty + entry.qty
+        if remaining and remaining.is_signed() is trip.is_short:
+            trip.leave(entry, remaining)
+            return trip
+        trip.leave(_part(entry, -trip.qty) if remaining else entry, _ZERO)
+        ended.append(trip.result(len(ended) + 1))
+        if not remaining:
+            return None
+        entry, trip = _part(entry, remaining), None
+    trip = trip or _Trip(opened_at=entry.at, is_short=is_short)
     trip.enter(entry)
-
-
-def _cut(number: Decimal) -> Decimal:
-    return _plain(number.quantize(_LAST_PLACE))
-
-
-def _plain(number: Decimal) -> Decimal:
-    """Return the number spelled in one way only: no trailing zeros, no exponent, no negative zero."""
-    short = number.normalize() + _ZERO
-    exponent = short.as_tuple().exponent
-    return short.quantize(Decimal(1)) if isinstance(exponent, int) and exponent > 0 else short
+    return trip

@@ -14,7 +14,8 @@ from fractions import Fraction
 from broker.models import Account
 from orders.models import Fill
 from orders.order_class import BRACKET
-from positions.accounting import WIDE, RoundTrip, split_factor
+from positions.accounting import RoundTrip
+from positions.exact_numbers import WIDE, split_factor
 from positions.risk import on_tick
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 
-from positions.accounting import WIDE
+from positions.exact_numbers import WIDE
 
 _CENT = Decimal("0.01")
 _ZERO = Decimal(0)

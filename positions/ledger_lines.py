@@ -10,7 +10,8 @@ from decimal import Decimal
 from fractions import Fraction
 
 from orders.models import Fill
-from positions.accounting import WIDE, LedgerEntry, fold, split_factor, times
+from positions.accounting import LedgerEntry, fold
+from positions.exact_numbers import WIDE, split_factor, times
 from positions.models import Adjustment, Position
 from positions.rebuilding import ledger_of
 

@@ -7,7 +7,7 @@ from math import prod
 
 from django.utils.safestring import SafeString
 
-from positions.accounting import split_factor, times
+from positions.exact_numbers import split_factor, times
 from positions.ledger_lines import LedgerLine, in_todays_shares
 from positions.models import Position, PriceBar
 from ui.charts import Candle, Level, Marker, candle_chart

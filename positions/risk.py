@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 
-from positions.accounting import WIDE, Side
+from positions.accounting import Side
+from positions.exact_numbers import WIDE
 
 _CENT = Decimal("0.01")
 _SUBCENT = Decimal("0.0001")

@@ -7,7 +7,8 @@ fractions of the last price and negative once the price is beyond the level.
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 
-from positions.accounting import WIDE, Side
+from positions.accounting import Side
+from positions.exact_numbers import WIDE
 from positions.risk import levels, on_tick
 
 _ZERO = Decimal(0)

@@ -14,7 +14,8 @@ from typing import Any
 from broker.numbers import plain
 from broker.times import NEW_YORK
 from broker.types import BrokerActivity, BrokerPosition
-from positions.accounting import LedgerEntry, NetPosition, as_broker_counts, fold, position_at, split_factor
+from positions.accounting import LedgerEntry, NetPosition, as_broker_counts, fold, position_at
+from positions.exact_numbers import split_factor
 from reconciliation.difference import Difference
 from reconciliation.evidence import BrokerEvidence, LocalRecord
 from reconciliation.kinds import Kind

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from broker.numbers import plain
-from positions.accounting import LedgerEntry, split_factor
+from positions.accounting import LedgerEntry
+from positions.exact_numbers import split_factor
 from reconciliation.cash_planning import copies_of
 from reconciliation.difference import Difference
 from reconciliation.entered_facts import entered_facts, told_as_entered

@@ -5,7 +5,8 @@ from decimal import Decimal
 from fractions import Fraction
 
 from broker.numbers import exact, exact_or_none, plain
-from positions.accounting import LedgerEntry, split_factor
+from positions.accounting import LedgerEntry
+from positions.exact_numbers import split_factor
 from positions.risk import tick_of
 from reconciliation.difference import Difference
 from reconciliation.evidence import BrokerEvidence

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from positions.accounting import WIDE, LedgerEntry, NetPosition, fold, position_at
+from positions.accounting import LedgerEntry, NetPosition, fold, position_at
+from positions.exact_numbers import WIDE
 
 START = datetime(2025, 11, 6, 13, 0, tzinfo=UTC)
 relaxed = settings(deadline=None, max_examples=150)
@@ -203,7 +204,7 @@ def test_a_fill_in_two_pieces_at_one_price_is_the_same_fill(entries: list[Ledger
         replace(whole_fill, qty=whole_fill.qty - piece, order_key=f"{whole_fill.order_key}-2"),
     ]
     split = [*entries[:index], *pieces, *entries[index + 1 :]]
-    assert [replace(trip, entries=()) for trip in fold(split)] == [replace(trip, entries=()) for trip in fold(entries)]
+    assert [trip._replace(entries=()) for trip in fold(split)] == [trip._replace(entries=()) for trip in fold(entries)]
 
 
 @relaxed
@@ -293,7 +294,7 @@ def test_a_split_and_its_inverse_are_nothing_and_no_split_changes_money(lines, n
     once = fold([*trades, split(str(there), 50)])
     twice = fold([*trades, split(str(there), 50), split(str(back), 51)])
     assert [(t.cost_basis, t.realized_pl) for t in once] == [(t.cost_basis, t.realized_pl) for t in before]
-    assert [replace(t, entries=()) for t in twice] == [replace(t, entries=()) for t in before]
+    assert [t._replace(entries=()) for t in twice] == [t._replace(entries=()) for t in before]
 
 
 @relaxed
