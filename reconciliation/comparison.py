@@ -7,6 +7,7 @@ The order of the questions is the order of causes: identity first, then state, t
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
+from reconciliation.agreeing import leave_out_agreeing
 from reconciliation.cash_comparison import compare_cash
 from reconciliation.corporate_comparison import compare_corporate
 from reconciliation.difference import Difference
@@ -38,6 +39,11 @@ PARTS: tuple[Part, ...] = (
 
 def compare(record: LocalRecord, evidence: BrokerEvidence) -> list[Difference]:
     """Return every difference between the two, in a stable order."""
+    return compare_all(*leave_out_agreeing(record, evidence))
+
+
+def compare_all(record: LocalRecord, evidence: BrokerEvidence) -> list[Difference]:
+    """The same with a careful look at everything, also at what both sides say alike: slow for a long history."""
     found = [difference for part in PARTS for difference in part(record, evidence)]
     return sorted(found, key=_in_order_of_events)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from broker.types import BrokerAccount, BrokerActivity, BrokerClock, BrokerFill, BrokerOrder, BrokerPosition
 from positions.accounting import LedgerEntry
@@ -53,6 +54,7 @@ class LocalOrder:
     broker_updated_at: datetime | None = None
     group_id: str = ""  # of a bracket, OCO or OTO
     terms: Mapping[str, str | None] | None = None  # as it was recorded, spelled; None: not compared
+    ended: tuple[Any, ...] | None = None  # of a simple order that is over: what it is and became (`agreeing`)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from positions.cash import cash_books
 from positions.in_force import ParameterBook
 from positions.models import Position
 from positions.rebuilding import ledger_of
+from reconciliation.agreeing import ended_facts
 from reconciliation.cash_record import asset_ids, booked_activities
 from reconciliation.entered_values import entered_prices
 from reconciliation.evidence import (
@@ -238,6 +239,7 @@ def _local_order(order: Order) -> LocalOrder:
         broker_updated_at=order.broker_updated_at,
         group_id=getattr(order, "group_id", None) or "",
         terms=spell_terms(order),
+        ended=ended_facts(order),
         is_in_flight=order.submission_state in IN_FLIGHT and (released or not waiting),
     )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from broker.mapping import to_activity, to_order
 from broker.types import BrokerAccount, BrokerClock, BrokerFill, BrokerOrder, BrokerPosition
 from positions.accounting import LedgerEntry, fold
+from reconciliation.agreeing import ended_facts
 from reconciliation.evidence import (
     BrokerEvidence,
     LocalFill,
@@ -31,6 +33,7 @@ from reconciliation.terms import spell_terms
 START = datetime(2025, 11, 6, 13, 0, tzinfo=UTC)
 READ_AT = START + timedelta(days=1)
 SYMBOLS = ("ACGL", "NVDA", "QCOM")
+_NUMBERS = frozenset({"qty", "notional", "limit_price", "stop_price", "trail_price", "trail_percent"})
 #: How much of an order our books have: all, or what one kind of drift leaves out.
 LAGS = (
     "recorded", "unrecorded", "unlinked", "status_behind", "fills_missing", "fill_invented", "fill_differs",
@@ -214,6 +217,17 @@ def _mirror(pk: int, theirs: BrokerOrder) -> LocalOrder:
     )  # fmt: skip
 
 
+def _ended(order: LocalOrder) -> tuple[Any, ...] | None:
+    """As it is loaded: from the row, whose terms are values."""
+    spelled = order.terms or {}
+    terms: dict[str, Any] = {
+        name: Decimal(text) if text is not None and name in _NUMBERS else text for name, text in spelled.items()
+    }
+    facts = {name: getattr(order, name) for name in ("status", "submission_state", "filled_qty", "replaced_by")}
+    row = {**terms, "extended_hours": spelled.get("extended_hours") == "true", "replaces": "", **facts}
+    return ended_facts(SimpleNamespace(**row))
+
+
 def _record(
     orders: list[LocalOrder], fills: list[BrokerFill], extra: dict[str, list[LedgerEntry]] | None = None
 ) -> LocalRecord:
@@ -228,7 +242,7 @@ def _record(
                 symbol=symbol, state="open", qty=trips[-1].qty, avg_entry_price=trips[-1].avg_entry_price
             )
     return LocalRecord(
-        orders=tuple(orders),
+        orders=tuple(replace(order, ended=_ended(order)) for order in orders),
         fills={fill.activity_id: _local_fill(fill) for fill in fills},
         positions=positions,
         ledgers={symbol: tuple(entries) for symbol, entries in ledgers.items()},
