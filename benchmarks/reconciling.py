@@ -29,6 +29,7 @@ from django.db import connections, transaction  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from benchmarks.history import Trader, history, venue  # noqa: E402
+from benchmarks.rows import say  # noqa: E402
 from benchmarks.sizes import LARGE, SMALL, ask  # noqa: E402
 from broker.mapping import to_activity, to_order  # noqa: E402
 from broker.models import Account  # noqa: E402
@@ -118,12 +119,14 @@ def prepare(sides: list[Side]) -> None:
         call_command("migrate", database=side.alias, verbosity=0)
         start = time.perf_counter()
         run = reconcile(side.account())
-        print(f"first run {side.alias}: {run.state}, {run.api_calls} calls, {time.perf_counter() - start:.1f} s")
+        say(f"first run {side.alias}: {run.state}, {run.api_calls} calls, {time.perf_counter() - start:.1f} s")
         if run.state != Run.State.IN_SYNC:
             sys.exit(run.incomplete_reason or "the imported history does not agree")
 
 
 def _remove_old(alias: str) -> None:
+    if connections[alias].vendor != "sqlite":
+        return  # a new one, in a server that was made for this
     connections[alias].close()
     name = str(settings.DATABASES[alias]["NAME"])
     for suffix in ("", "-wal", "-shm"):
