@@ -172,6 +172,8 @@ class Namespaces(Machine):
 
     def kill(self) -> None:
         """The first process takes the whole namespace along; the cables end with it."""
+        if self._root.poll() is not None:  # its number may be somebody else's by now
+            return
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._first_pid, signal.SIGKILL)
         self._root.wait(20)

@@ -23,7 +23,9 @@ class Installation:
         clean = {
             name: value for name, value in os.environ.items() if not name.startswith(("ALPACA", "DJANGO", "DATABASE"))
         }
-        self.database = environment.get("DATABASE_URL") or new_database(data_dir)
+        given = environment.get("DATABASE_URL")
+        self.database = given or new_database(data_dir)
+        self._is_database_ours = not given
         if is_postgresql(self.database):  # where it is SQLite, the installation finds its own file
             environment = {"DATABASE_URL": self.database} | environment
         self.environment = clean | {"DATA_DIR": str(data_dir), "PYTHONUNBUFFERED": "1"} | environment
@@ -71,4 +73,5 @@ class Installation:
     def clean_up(self) -> None:
         for process in self._started:
             kill_all(process, self.data_dir)
-        drop_database(self.database)
+        if self._is_database_ours:
+            drop_database(self.database)

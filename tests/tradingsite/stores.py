@@ -71,10 +71,15 @@ def postgresql(folder: Path, *, networks: Sequence[str] = (), is_durable: bool =
             rules.writelines(f"host all all {network} trust\n" for network in networks)
     serve = [str(programs / "postgres"), "-D", str(data), "-p", str(port)]
     serve += [f"--{name}={value}" for name, value in settings.items()]
-    server = subprocess.Popen(serve, cwd=folder, stderr=subprocess.DEVNULL, **owner)
+    log = folder / "server.log"
+    with log.open("wb") as written:
+        server = subprocess.Popen(serve, cwd=folder, stderr=written, **owner)
     try:
         wait_for(lambda: _make_database(port), within=30, what="PostgreSQL")
         yield f"postgres://trading@127.0.0.1:{port}/trading"
+    except Exception as error:
+        error.add_note(f"PostgreSQL said last:\n{log.read_text()[-3000:]}")
+        raise
     finally:
         server.send_signal(signal.SIGINT)  # it hangs up on whoever is still connected; SIGTERM would wait for them
         server.wait(30)
