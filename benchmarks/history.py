@@ -51,13 +51,16 @@ def spelled(at: datetime) -> str:
 
 
 @contextmanager
-def venue(folder: Path, histories: dict[str, dict[str, Any]]) -> Iterator[str]:
+def venue(folder: Path, histories: dict[str, dict[str, Any]], *, latency_ms: float = 0) -> Iterator[str]:
     """Run the simulator on a free port with these accounts, by key; yield its address. It keeps nothing."""
     scenario, port_file = folder / "venue.json", folder / "venue.port"
     scenario.write_text(json.dumps({"accounts": histories}))
     port_file.unlink(missing_ok=True)
     command = [sys.executable, "-m", "alpacasim", "--port", "0", "--port-file", str(port_file), "--rate-limit", "0"]
-    process = subprocess.Popen([*command, "--scenario", str(scenario)], cwd=ROOT, env=os.environ | {"PYTHONPATH": ""})
+    command += ["--scenario", str(scenario), "--latency-ms", str(latency_ms)]
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=os.environ | {"PYTHONPATH": ""}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         deadline = time.monotonic() + START_SECONDS
         while not (port_file.exists() and port_file.read_text().endswith("\n")):
