@@ -37,7 +37,9 @@ class Desk:
         from work.queue import enqueue_once
 
         now, account = timezone.now(), default_account()
-        lines = [f"{SYMBOLS[number % len(SYMBOLS)]},buy,{1 + number // len(SYMBOLS)},market" for number in range(orders)]
+        lines = [
+            f"{SYMBOLS[number % len(SYMBOLS)]},buy,{1 + number // len(SYMBOLS)},market" for number in range(orders)
+        ]
         lines[-1] = f"KO,buy,{next(_numbers)},market"  # no two alike: the second would be refused as a repetition
         data = "\n".join(["symbol,side,qty,order_type", *lines])
         checked = check_batch(account=account, data=data.encode(), filename="bench.csv", now=now)
