@@ -84,7 +84,7 @@ def _environment(folder: Path, server: str) -> dict[str, str]:
 
 def _run(command: list[str], environment: dict[str, str], most_seconds: float) -> tuple[int, str]:
     """Return its exit status and the last line that it wrote; all lines are passed on as they come."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         command,
         cwd=ROOT,
         env=environment,
@@ -93,20 +93,23 @@ def _run(command: list[str], environment: dict[str, str], most_seconds: float) -
         text=True,
         errors="replace",
         start_new_session=True,  # Ctrl-C reaches it through us alone, once
-    )
-    assert process.stdout is not None  # noqa: S101 - for the type checker
-    lines = [""]
-    reader = Thread(target=_pass_on, args=(process.stdout, lines), daemon=True)
-    reader.start()
-    try:
-        status = process.wait(most_seconds)
-        reader.join(5)
-    except subprocess.TimeoutExpired:
-        return _end(process), f"it was ended after {most_seconds:.0f} s"
-    except BaseException:
-        _end(process)
-        raise
-    return status, lines[-1]
+    ) as process:
+        assert process.stdout is not None  # noqa: S101 - for the type checker
+        lines = [""]
+        reader = Thread(target=_pass_on, args=(process.stdout, lines), daemon=True)
+        reader.start()
+        try:
+            return process.wait(most_seconds), _last(reader, lines)
+        except subprocess.TimeoutExpired:
+            return _end(process), f"it was ended after {most_seconds:.0f} s"
+        finally:
+            _end(process)
+            reader.join()
+
+
+def _last(reader: Thread, lines: list[str]) -> str:
+    reader.join(_END_SECONDS)
+    return lines[-1]
 
 
 def _pass_on(stream: IO[str], lines: list[str]) -> None:
@@ -117,13 +120,13 @@ def _pass_on(stream: IO[str], lines: list[str]) -> None:
 
 
 def _end(process: "subprocess.Popen[str]") -> int:
-    """Ask it to end, and with it what it started; what does not listen is killed with its group."""
-    process.terminate()
+    """Ask it to end, and with it what it started; what does not listen, or was left behind, is killed."""
     try:
+        if process.poll() is None:
+            process.terminate()
         return process.wait(_END_SECONDS)
     except subprocess.TimeoutExpired:
-        return -9
+        return -int(signal.SIGKILL)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait()

@@ -1,0 +1,1 @@
+"""Rows that take no time, as the frame runs them."""
