@@ -1,153 +1,163 @@
-"""Measure every list page with few rows and with many, side by side: python -m benchmarks.pages
+"""Pages over large books and over small ones, asked by eight clients at once: python -m benchmarks.pages
 
-Small: 100 orders and 10 positions; large: 100,000 and 1,000. Each address is asked in turn of the small and of the
-large database, so that what disturbs one disturbs the other; the medians are compared. A page of 50 rows takes
-longer to write than one of 10: only addresses that show as many rows of both are compared with the limit.
-
-BENCHMARK_DIR keeps the two databases for the next time.
+Two real web servers, one on each database, are asked in turn, so that what disturbs one disturbs the other. The list of
+positions is asked for ten rows of both books: a page of fifty rows takes longer to write than one of ten.
 """
 
-import argparse
+import http.client
 import os
+import secrets
+import subprocess
 import sys
+import tempfile
+import threading
 import time
-from statistics import median
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median, quantiles
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
+from benchmarks.databases import new_database
+from benchmarks.rows import Figure, Scale, run_alone, say
 
-import django
-
-django.setup()
-
-from django.core.management import call_command  # noqa: E402
-from django.test import Client  # noqa: E402
-
-from benchmarks.sizes import LARGE, SMALL, ask  # noqa: E402
-from broker.models import Account  # noqa: E402
-from orders.listing import TABLE as ORDERS  # noqa: E402
-from orders.models import Order  # noqa: E402
-from positions.listing import TABLE as POSITIONS  # noqa: E402
-from positions.models import Position  # noqa: E402
-from tests.crowds import COMMON_SYMBOL, Size, fill_books  # noqa: E402
-from tradingsite.people import OPS, ensure_person  # noqa: E402
-
-SIZES = {
-    SMALL: Size(orders=100, batches=60, positions=10, runs=60, entries=100, drifts=40),
-    LARGE: Size(orders=100_000, batches=1_000, positions=1_000, runs=1_000, entries=20_000, drifts=200),
+ROOT = Path(__file__).resolve().parent.parent
+CLIENTS = 8
+GOAL, GOAL_OF_ONE = 1.5, 3.0
+PAGES = {
+    "overview": "/",
+    "positions": "/positions/?rows=10",
+    "orders": "/orders/",
+    "reconciliation": "/reconciliation/",
 }
-LIMIT = 1.5
+EMPTY, FRAMED = "/empty/", "/framed/"
+START_SECONDS = 60.0
+#: What the caches of a process need before they are full.
+WARM_UP = 3
 
 
-def prepare() -> None:
-    for alias, size in SIZES.items():
-        ask(alias)
-        call_command("migrate", database=alias, verbosity=0)
-        account, is_new = Account.objects.get_or_create(slug="sim", defaults={"name": "Simulator"})
-        if is_new:
-            fill_books(account, size)
-        ensure_person(username="ops", group=OPS)
+@dataclass(frozen=True)
+class Site:
+    port: int
+    cookie: str
 
-
-def client_of(alias: str) -> Client:
-    from django.contrib.auth.models import User
-
-    ask(alias)
-    client = Client(SERVER_NAME="127.0.0.1")
-    client.force_login(User.objects.get(username="ops"))
-    return client
-
-
-def addresses() -> list[str]:
-    """Every sort in both directions, every filter, first and last page. {order} and {position} are one row's ids."""
-    found = ["/", "/orders/", "/orders/{order}/", "/positions/{position}/", "/orders/?page=last", "/orders/?page=2"]
-    for column in ORDERS.columns:
-        if column.sort_field:
-            found += [f"/orders/?sort={column.name}", f"/orders/?sort=-{column.name}"]
-    found += [
-        f"/orders/?symbol={COMMON_SYMBOL}",
-        "/orders/?symbol=S007",
-        "/orders/?status=filled",
-        "/orders/?status=expired",
-        "/orders/?status=working",
-        "/orders/?submission_state=confirmed",
-        "/orders/?submission_state=rejected",
-        "/orders/?batch=1",
-        "/orders/?q=crowd",
-        "/orders/?q=crowd-01",
-        "/orders/?q=qcom",
-        "/orders/?q=nothing-like-it",
-        "/orders/?status=filled&sort=-filled_qty",
-        "/orders/?status=canceled&sort=-filled_qty",
-        "/orders/?status=filled&sort=symbol",
-        f"/orders/?symbol={COMMON_SYMBOL}&sort=qty&status=filled",
-        "/orders/?status=filled&page=last",
-    ]
-    found += ["/positions/", "/positions/?rows=10"]
-    for position_column in POSITIONS.columns:
-        if position_column.sort_field:
-            name = position_column.name
-            found += [f"/positions/?rows=10&sort={name}", f"/positions/?rows=10&sort=-{name}"]
-    found += [
-        f"/positions/?rows=10&{query}"
-        for query in ("status=open", "status=closed", "side=long", "side=short", "q=P00", "symbol=P0001", "drift=yes")
-    ]
-    found += ["/audit/", "/audit/?actor=ops", "/audit/?action=fix.applied", "/audit/?q=qcom", "/audit/?sort=actor"]
-    found += ["/reconciliation/", "/reconciliation/runs/", "/reconciliation/runs/?state=drift", "/batches/"]
-    found += ["/batches/?sort=-orders", "/batches/?state=halted", "/batches/?q=morning", "/protection/", "/insight/"]
-    return found
-
-
-def fill_in(address: str, alias: str) -> str:
-    ask(alias)
-    size = SIZES[alias]
-    middle = Order.objects.order_by("pk")[size.orders // 2].pk
-    position = Position.objects.order_by("pk")[size.positions // 2].pk
-    last = str(size.orders // 50)
-    if "status=filled" in address:
-        last = str(Order.objects.filter(status="filled").count() // 50)
-    return address.format(order=middle, position=position).replace("page=last", f"page={last}")
-
-
-def measure(address: str, clients: dict[str, Client], times: int) -> tuple[dict[str, float], dict[str, int]]:
-    taken: dict[str, list[float]] = {alias: [] for alias in clients}
-    rows: dict[str, int] = {}
-    paths = {alias: fill_in(address, alias) for alias in clients}
-    for number in range(times + 2):
-        for alias, client in clients.items():
-            ask(alias)
+    def ask(self, path: str, times: int) -> list[float]:
+        """Return how long each answer took, in ms, over one connection."""
+        taken = []
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        for _ in range(times):
             start = time.perf_counter()
-            response = client.get(paths[alias])
-            seconds = time.perf_counter() - start
-            if response.status_code != 200:
-                sys.exit(f"{paths[alias]} answered {response.status_code}")
-            body = response.content.partition(b"<tbody>")[2].partition(b"</tbody>")[0]
-            rows[alias] = body.count(b"<tr>")
-            if number >= 2:  # the first ones fill caches
-                taken[alias].append(seconds)
-    return {alias: median(values) * 1000 for alias, values in taken.items()}, rows
+            connection.request("GET", path, headers={"Cookie": self.cookie})
+            answer = connection.getresponse()
+            answer.read()
+            taken.append((time.perf_counter() - start) * 1000)
+            if answer.status != http.client.OK:
+                raise RuntimeError(f"{path} answered {answer.status}")
+        connection.close()
+        return taken
+
+    def ask_together(self, path: str, times: int) -> list[float]:
+        """What `CLIENTS` at once have waited."""
+        taken: list[float] = []
+        threads = [
+            threading.Thread(target=lambda: taken.extend(self.ask(path, times)), daemon=True) for _ in range(CLIENTS)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if len(taken) != times * CLIENTS:
+            raise RuntimeError(f"{path} was not always answered")
+        return taken
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Measure the list pages with few rows and with many.")
-    parser.add_argument("--times", type=int, default=15, help="How often each address is asked.")
-    parser.add_argument("--only", default="", help="Only addresses with this text.")
-    options = parser.parse_args()
-    prepare()
-    clients = {alias: client_of(alias) for alias in SIZES}
-    print(f"{'address':52} {'small':>8} {'large':>8} {'ratio':>6}  rows")
-    slow = 0
-    for address in addresses():
-        if options.only not in address:
-            continue
-        medians, rows = measure(address, clients, options.times)
-        ratio = medians[LARGE] / medians[SMALL]
-        is_alike = rows[LARGE] == rows[SMALL]
-        mark = "  more to show" if not is_alike else "  <-- slow" if ratio > LIMIT else ""
-        slow += is_alike and ratio > LIMIT
-        counts = f"{rows[SMALL]}/{rows[LARGE]}"
-        print(f"{address:52} {medians[SMALL]:6.1f}ms {medians[LARGE]:6.1f}ms {ratio:6.2f}  {counts}{mark}", flush=True)
-    print(f"{slow} of those that show as many rows take more than {LIMIT} times as long with many rows.")
+@contextmanager
+def site(folder: Path, name: str, orders: int, positions: int) -> Iterator[Site]:
+    """A web server of its own on books of that size."""
+    say(f"writing {orders:,} orders and {positions:,} positions")
+    with new_database(folder, name) as address:
+        data = folder / f"{name}-data"
+        data.mkdir()
+        environment = os.environ | {
+            "DATABASE_URL": address, "DATA_DIR": str(data), "ALPACA_ENV": "sim", "SECRET_KEY": secrets.token_hex(32),
+            "DJANGO_SETTINGS_MODULE": "benchmarks.page_settings", "ALPACA_BASE_URL": "http://127.0.0.1:9",
+            "PYTHONUNBUFFERED": "1",
+        }  # fmt: skip
+        fill = [sys.executable, "-m", "benchmarks.books", str(orders), str(positions)]
+        filled = subprocess.run(fill, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+        command = [sys.executable, str(ROOT / "manage.py"), "web", "--port", "0"]
+        log = folder / f"{name}.log"
+        with log.open("w") as written:
+            server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=written, stderr=written)
+        try:
+            yield Site(_port(server, log), filled.stdout.split()[-1])
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def _port(server: "subprocess.Popen[bytes]", log: Path) -> int:
+    deadline = time.monotonic() + START_SECONDS
+    while server.poll() is None and time.monotonic() < deadline:
+        for line in log.read_text().splitlines():
+            if line.startswith("web: http://"):
+                return int(line.rstrip("/").rpartition(":")[2])
+        time.sleep(0.05)
+    raise RuntimeError(f"the web server did not start: {log.read_text()[-500:]}")
+
+
+def measure(scale: Scale) -> list[Figure]:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        few = stack.enter_context(site(folder, "few", max(scale.few_orders // 10, 100), scale.few_positions))
+        many = stack.enter_context(site(folder, "many", scale.orders, scale.positions))
+        found = [figure for name, path in PAGES.items() for figure in _compared(scale, name, path, few, many)]
+        return [*found, *_one_page(scale, many)]
+
+
+def _compared(scale: Scale, name: str, path: str, few: Site, many: Site) -> Iterator[Figure]:
+    say(f"page {name}")
+    taken: dict[Site, list[float]] = {few: [], many: []}
+    for number in range(scale.repetitions + 1):
+        for asked, waited in taken.items():
+            answers = asked.ask_together(path, WARM_UP)
+            waited.extend(answers if number else [])
+    for word, part in (("p50", median), ("p95", _p95)):
+        yield Figure(
+            row="pages",
+            what=f"{name}, {word}, {scale.orders:,} orders and {scale.positions:,} positions, {CLIENTS} clients",
+            value=part(taken[many]),
+            unit="ms",
+            goal=GOAL,
+            bound=part(taken[few]),
+            bound_what=f"{max(scale.few_orders // 10, 100):,} orders and {scale.few_positions:,} positions",
+        )
+
+
+def _p95(values: list[float]) -> float:
+    return quantiles(values, n=20)[-1]
+
+
+def _one_page(scale: Scale, asked: Site) -> Iterator[Figure]:
+    """One client, one page after the other.
+
+    No page of the product comes without its frame, so each is held against an empty page in it; what the frame itself
+    takes is a figure of its own, against an empty page behind the same log-in and middleware.
+    """
+    taken: dict[str, list[float]] = {path: [] for path in (*PAGES.values(), EMPTY, FRAMED)}
+    for number in range(scale.repetitions + 1):
+        for path, waited in taken.items():
+            waited.extend(asked.ask(path, WARM_UP) if number else [])
+    empty, framed = median(taken[EMPTY]), median(taken[FRAMED])
+    for what, value, bound, bound_what in (
+        ("the frame alone, p50", framed, empty, "an empty authenticated page"),
+        *((f"{name}, p50", median(taken[path]), framed, "an empty one in the frame") for name, path in PAGES.items()),
+    ):
+        yield Figure(
+            row="one page", what=what, value=value, unit="ms", goal=GOAL_OF_ONE, bound=bound, bound_what=bound_what,
+            note=f"{value / empty:.1f} times the empty page" if bound is framed else "",
+        )  # fmt: skip
 
 
 if __name__ == "__main__":
-    main()
+    run_alone(measure)

@@ -1,6 +1,6 @@
 """What a page costs in questions to the database: the same few, however many rows there are. No clock is asked.
 
-How long they take is measured by `python -m benchmarks.pages`; here the plan of each question says that an index
+How long they take is measured by `python -m benchmarks.lists`; here the plan of each question says that an index
 answers it.
 """
 

@@ -1,0 +1,22 @@
+"""The product's addresses, and what an empty page costs behind the same log-in and middleware."""
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.template import engines
+from django.urls import include, path
+
+
+@login_required
+def empty(request: HttpRequest) -> HttpResponse:
+    """What Django, its middleware and the log-in take: nothing is rendered but who is logged in."""
+    return HttpResponse(f"<!doctype html><title>Empty</title><p>{request.user.get_username()}")
+
+
+@login_required
+def framed(request: HttpRequest) -> HttpResponse:
+    """A page of the product that has nothing to say: head, navigation and strip."""
+    template = engines["django"].from_string('{% extends "base.html" %}')
+    return HttpResponse(template.render({}, request))
+
+
+urlpatterns = [path("empty/", empty), path("framed/", framed), path("", include("tradingsite.urls"))]
