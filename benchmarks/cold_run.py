@@ -1,0 +1,114 @@
+"""The rows "cold run" and "memory of the cold run": python -m benchmarks.cold_run
+
+An account with a long history is imported into empty books and reconciled, in a fresh process. The bound is measured
+before and after, against the same venue: a process that fetches the same pages with alpaca-py and parses them. What
+it needs in memory is held against a fresh process that has only started what a worker starts, and against the import
+of a tenth of the history.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from benchmarks.databases import new_database
+from benchmarks.history import ROOT, history, venue
+from benchmarks.rows import Figure, Scale, run_alone, say
+
+ROW, MEMORY_ROW = "cold run", "memory of the cold run"
+MOST_TIMES, MOST_MIB, FLAT = 2.0, 150.0, 1.2
+DAYS = 250.0
+MIB = 1024 * 1024
+
+
+def measure(scale: Scale) -> list[Figure]:
+    many, few = scale.orders, scale.orders // 10
+    ending = datetime.now(UTC) - timedelta(minutes=10)
+    histories = {str(orders): history(orders, days=DAYS, ending=ending) for orders in (many, few)}
+    with tempfile.TemporaryDirectory() as name, venue(Path(name), histories) as url:
+        say(f"the venue has {many:,} and {few:,} orders")
+        short = _Side(Path(name), url, few)
+        short_run, idle = short.first_run()
+        side = _Side(Path(name), url, many)
+        before = side.fetch()
+        run, idle = side.first_run()
+        bound = mean([before["seconds"], side.fetch()["seconds"]])
+    peak, short_peak = ((found["peak_bytes"] - idle) / MIB for found in (run, short_run))
+    return [
+        Figure(
+            ROW,
+            f"first import and reconciliation, {many:,} orders and fills",
+            run["seconds"],
+            "s",
+            MOST_TIMES,
+            bound=bound,
+            bound_what="fetching the same pages with alpaca-py, raw, and parsing them",
+            note=f"{run['calls']:,} calls; at Alpaca's own 200 requests a minute either takes "
+            f"{run['calls'] / 200:.0f} minutes",
+        ),
+        Figure(MEMORY_ROW, f"highest memory above an idle worker, {many:,} orders", peak, "MiB", MOST_MIB),
+        Figure(
+            MEMORY_ROW,
+            f"the same, {many:,} orders",
+            peak,
+            "MiB",
+            FLAT,
+            bound=short_peak,
+            bound_what=f"{few:,} orders",
+        ),
+    ]
+
+
+class _Side:
+    """One account at the venue, and the processes that read it."""
+
+    def __init__(self, folder: Path, url: str, orders: int) -> None:
+        self.folder = folder / str(orders)
+        self.folder.mkdir()
+        self.orders = orders
+        self.environment = {
+            "DJANGO_SETTINGS_MODULE": "tradingsite.settings",
+            "DATA_DIR": str(self.folder),
+            "ALPACA_ENV": "sim",
+            "ALPACA_BASE_URL": url,
+            "ALPACA_API_KEY": str(orders),
+            "ALPACA_SECRET_KEY": "sim",
+        }
+
+    def fetch(self) -> dict[str, Any]:
+        found = self._part("fetch")
+        self._check(found)
+        say(f"fetching {self.orders:,} orders and their fills: {found['seconds']:.1f} s")
+        return found
+
+    def first_run(self) -> tuple[dict[str, Any], int]:
+        """Return what it took, and the memory of a worker that has nothing to do."""
+        with new_database(self.folder) as address:
+            self.environment["DATABASE_URL"] = address
+            self._part("prepare")
+            idle = self._part("idle")["peak_bytes"]
+            found = self._part("first")
+        self._check(found)
+        above = (found["peak_bytes"] - idle) / MIB
+        say(f"first run of {self.orders:,}: {found['seconds']:.1f} s, {above:.0f} MiB above {idle / MIB:.0f} MiB")
+        return found, idle
+
+    def _check(self, found: dict[str, Any]) -> None:
+        if (found["orders"], found["activities"]) != (self.orders, self.orders):
+            sys.exit(f"{found['orders']} orders and {found['activities']} fills were read, not {self.orders} of each")
+
+    def _part(self, name: str) -> dict[str, Any]:
+        answer = self.folder / f"{name}.json"
+        command = [sys.executable, "-m", "benchmarks.cold_run_parts", name, str(answer)]
+        subprocess.run(command, cwd=ROOT, env=os.environ | self.environment, check=True)
+        found: dict[str, Any] = json.loads(answer.read_text())
+        return found
+
+
+if __name__ == "__main__":
+    run_alone(measure)
