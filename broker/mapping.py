@@ -307,6 +307,8 @@ class _Fields:
 
     def word(self, name: str) -> str:
         value = self.row.get(name)
+        if value.__class__ is str:  # nearly always, and this is asked some millions of times
+            return str(value)
         if value is None:
             return ""
         if isinstance(value, str | int) and not isinstance(value, bool):

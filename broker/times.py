@@ -14,6 +14,12 @@ _RFC_3339 = re.compile(
 
 def nanoseconds(text: str) -> int:
     """Return the nanoseconds since 1970 that `text` spells: nothing is lost, so it orders and steps exactly."""
+    if (at := _usual(text)) is not None:
+        since = at - EPOCH
+        # Digits past the sixth of the second are not in `at`.
+        return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1000 + int(
+            text[26:-1].ljust(3, "0")
+        )
     match = _RFC_3339.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not an RFC 3339 time.")
@@ -34,7 +40,26 @@ def from_nanoseconds(count: int) -> datetime:
 
 
 def moment(text: str) -> datetime:
-    return from_nanoseconds(nanoseconds(text))
+    """Return the UTC time that `text` spells, cut (not rounded) to microseconds."""
+    return _usual(text) or from_nanoseconds(nanoseconds(text))
+
+
+def _usual(text: str) -> datetime | None:
+    """Read the one spelling that nearly all of Alpaca's times have, 2025-11-06T14:30:00[.123456789]Z, by C alone.
+
+    None for any other: the pattern judges it. A history of years is some hundred thousand times.
+    """
+    if not (20 <= len(text) <= 30 and text.isascii() and text[-1] == "Z" and text[10] == "T"):
+        return None
+    has_fraction = text[19] == "." and len(text) > 21
+    if not (text[4] == text[7] == "-" and text[13] == text[16] == ":" and (has_fraction or len(text) == 20)):
+        return None
+    if len(text) > 27 and not text[26:-1].isdigit():  # beyond the microseconds it would take anything
+        return None
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def rfc3339(at: datetime) -> str:

@@ -5,7 +5,7 @@ back, a fill is booked once by its activity id, and each step is an event on the
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -27,11 +27,11 @@ log = logging.getLogger(__name__)
 after_fills: list[Callable[[Account, set[str], datetime], None]] = []
 
 #: Columns that are Alpaca's word, under the same name on both sides.
-_FACTS = (
+FACTS = (
     "status", "filled_qty", "filled_avg_price", "submitted_at", "filled_at", "canceled_at", "expired_at", "failed_at",
     "replaces", "replaced_by", "subtag",
 )  # fmt: skip
-_TERMS = (
+TERMS = (
     "symbol", "side", "order_type", "order_class", "time_in_force", "qty", "notional", "limit_price", "stop_price",
     "trail_price", "trail_percent", "extended_hours",
 )  # fmt: skip
@@ -165,69 +165,40 @@ def import_order(
     return known
 
 
-def import_orders(*, account: Account, orders: Sequence[BrokerOrder], origin: str, now: datetime, actor: str) -> int:
-    """Take a page of history into the books; return how many were new. A page that is read twice changes nothing."""
-    newest: dict[str, BrokerOrder] = {}
-    for facts in orders:
-        earlier = newest.get(facts.broker_order_id)
-        if earlier is None or _moment(facts) >= _moment(earlier):
-            newest[facts.broker_order_id] = facts
-    ours = Order.objects.filter(account=account)
-    known = set(ours.filter(broker_order_id__in=newest).values_list("broker_order_id", flat=True))
-    client_ids = [facts.client_order_id for facts in newest.values()]
-    recorded = set(ours.filter(client_order_id__in=client_ids).values_list("client_order_id", flat=True))
-    fresh = []
-    for facts in newest.values():
-        if facts.broker_order_id in known or facts.client_order_id in recorded:
-            import_order(account=account, facts=facts, origin=origin, now=now, actor=actor)
-        else:
-            fresh.append(_imported(account, facts, origin, now, None))
-    Order.objects.bulk_create(fresh)
-    return len(fresh)
-
-
-def import_fills(*, account: Account, fills: Sequence[BrokerFill], now: datetime) -> int:
-    """Book a page of history's executions; return how many were new. Their orders must be in the books."""
-    by_id = {fill.activity_id: fill for fill in fills}
-    booked = Fill.objects.filter(account=account, activity_id__in=by_id).values_list("activity_id", flat=True)
-    for activity_id in booked:
-        del by_id[activity_id]
-    wanted = {fill.broker_order_id for fill in by_id.values()}
-    orders = {o.broker_order_id: o for o in Order.objects.filter(account=account, broker_order_id__in=wanted)}
-    missing = sorted(wanted - orders.keys())
-    if missing:
-        raise OrdersError(f"Fills cannot be booked before their orders: {', '.join(missing)}.")
-    Fill.objects.bulk_create(_fill(orders[fill.broker_order_id], fill, now) for fill in by_id.values())
-    return len(by_id)
-
-
 # --- From facts to columns -----------------------------------------------------------------------------------
 
 
 def _facts(facts: BrokerOrder) -> dict[str, Any]:
-    columns: dict[str, Any] = {name: getattr(facts, name) for name in _FACTS}
+    columns: dict[str, Any] = {name: getattr(facts, name) for name in FACTS}
     return columns | {"broker_updated_at": facts.updated_at, "raw": dict(facts.raw)}
 
 
 def _link(order: Order, facts: BrokerOrder, now: datetime) -> dict[str, Any]:
-    return {
-        "submission_state": SubmissionState.CONFIRMED.value,
-        "broker_order_id": facts.broker_order_id,
-        "confirmed_at": order.confirmed_at or now,
-        "refusal": "",
-        "not_before": None,
-    }
+    return {"broker_order_id": facts.broker_order_id, **confirmed(order.confirmed_at or now)}
+
+
+def confirmed(at: datetime) -> dict[str, Any]:
+    state = SubmissionState.CONFIRMED.value
+    return {"submission_state": state, "confirmed_at": at, "refusal": "", "not_before": None}
 
 
 def _imported(account: Account, facts: BrokerOrder, origin: str, now: datetime, batch: Batch | None) -> Order:
-    terms = {name: getattr(facts, name) for name in _TERMS}
+    terms = {name: getattr(facts, name) for name in TERMS}
     order = Order(account=account, batch=batch, origin=origin, client_order_id=facts.client_order_id, **terms)
     order.recorded_at = now
     order.correlation_id = correlation.current()
-    order.is_booked = is_terminal(facts.status) and facts.filled_qty == 0
+    order.is_booked = ended_unfilled(facts)
     for name, value in {**_facts(facts), **_link(order, facts, now)}.items():
         setattr(order, name, value)
     return order
+
+
+def ended_unfilled(facts: BrokerOrder) -> bool:
+    return is_terminal(facts.status) and facts.filled_qty == 0
+
+
+def side_of(fill: BrokerFill) -> str:
+    return "sell" if fill.side.startswith("sell") else "buy"  # activities say sell_short as well
 
 
 def _fill(order: Order, fill: BrokerFill, now: datetime) -> Fill:
@@ -236,7 +207,7 @@ def _fill(order: Order, fill: BrokerFill, now: datetime) -> Fill:
         order=order,
         activity_id=fill.activity_id,
         symbol=fill.symbol,
-        side="sell" if fill.side.startswith("sell") else "buy",  # activities say sell_short as well
+        side=side_of(fill),
         qty=fill.qty,
         price=fill.price,
         transaction_time=fill.transaction_time,
@@ -264,7 +235,7 @@ def _is_news(order: Order, facts: BrokerOrder) -> bool:
             return False
         if facts.updated_at == order.broker_updated_at and facts.filled_qty < order.filled_qty:
             return False
-    same = all(getattr(order, name) == getattr(facts, name) for name in _FACTS)
+    same = all(getattr(order, name) == getattr(facts, name) for name in FACTS)
     return not same or facts.updated_at != order.broker_updated_at
 
 
@@ -278,10 +249,6 @@ def _known(account: Account, facts: BrokerOrder) -> Order | None:
     ours = Order.objects.filter(account=account)
     linked = ours.filter(broker_order_id=facts.broker_order_id).first()
     return linked or ours.filter(client_order_id=facts.client_order_id, broker_order_id="").first()
-
-
-def _moment(facts: BrokerOrder) -> float:
-    return facts.updated_at.timestamp() if facts.updated_at else 0.0
 
 
 # --- Telling -------------------------------------------------------------------------------------------------

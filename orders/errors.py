@@ -5,6 +5,14 @@ class OrdersError(Exception):
     """Refused by our own rules: nothing was changed."""
 
 
+class OrdersMissing(OrdersError):
+    """Fills come before their orders: `broker_order_ids` must be taken into the books first."""
+
+    def __init__(self, broker_order_ids: list[str]) -> None:
+        super().__init__(f"Fills cannot be booked before their orders: {', '.join(broker_order_ids)}.")
+        self.broker_order_ids = broker_order_ids
+
+
 class BatchNotUsable(OrdersError):
     """The batch has errors, so nothing of it was recorded."""
 

@@ -54,12 +54,19 @@ def project_symbol(
     rows = [*given_up]
     for trip, old in zip(trips, kept, strict=True):
         row = _blank(account, symbol, next(numbers))
-        _set_facts(row, trip)
-        _set_levels(row, trip, old, parameters_of, exits_of(symbol, trip))
+        fill_in(row, trip, old, parameters_of, exits_of(symbol, trip))
         rows.append(row)
     if not (trips and trips[-1].is_open):
-        rows += _without_position(account, symbol, others, entry_side, next(numbers), now)
+        rows += without_position(account, symbol, others, entry_side, next(numbers), now)
     return sorted(rows, key=lambda row: row.sequence)
+
+
+def fill_in(
+    row: Position, trip: RoundTrip, old: Position | None, parameters_of: ParametersOf, exits: BracketExits | None
+) -> None:
+    """Set what follows from a round trip on a blank row. `old` is the row that the trip had, if it had one."""
+    _set_facts(row, trip)
+    _set_levels(row, trip, old, parameters_of, exits)
 
 
 def _free_numbers(taken: set[int]) -> Iterator[int]:
@@ -146,7 +153,7 @@ def apply_levels(row: Position) -> None:
     row.total_risk = total_risk(found.risk_per_share, row.qty or row.entry_qty)
 
 
-def _without_position(
+def without_position(
     account: Account, symbol: str, others: Sequence[Position], entry_side: Side | None, number: int, now: datetime
 ) -> list[Position]:
     """Nothing is held: a row for the entry that is working, or for one that just ended without a fill."""

@@ -5,12 +5,14 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from operator import itemgetter
 from typing import TypeVar
 
 from django.db import transaction
 from django.db.models import Model, QuerySet
 
 from broker.models import Account
+from orders.alive import alive_at_broker
 from orders.lifecycle import TERMINAL_STATUSES
 from orders.models import Fill, Order
 from orders.order_class import OCO
@@ -24,6 +26,8 @@ from positions.turns import take_turn
 #: Alpaca's words, in `position_intent`, for an order that opens nothing.
 _CLOSING = frozenset({"sell_to_close", "buy_to_close"})
 _WRITTEN = (*FACTS, *LEVELS, *PRICES)
+#: SQLite takes at most 32,766 values in one statement; PostgreSQL plans long lists badly.
+_IDS_IN_ONE_QUERY = 2000
 Row = TypeVar("Row", bound=Model)
 _KINDS: dict[str, Kind] = {
     "opening": "opening",
@@ -126,7 +130,7 @@ def _project(
     for row in stored:
         rows[row.symbol].append(row)
     waiting = {row.symbol for row in stored if row.state == Position.State.PENDING}
-    ledger, sides = ledger_of(account, symbols), _filled_sides(account, waiting) | _entry_sides(account, symbols)
+    ledger, sides = ledger_of(account, symbols), _filled_sides(account, waiting) | entry_sides(account, symbols)
     book, brackets = ParameterBook(account), exits_by_activity(account, symbols)
 
     def planned_exits(symbol: str, trip: RoundTrip) -> BracketExits | None:
@@ -148,19 +152,24 @@ def _project(
     ]
 
 
-def _entry_sides(account: Account, symbols: Collection[str] | None) -> dict[str, Side]:
+def entry_sides(account: Account, symbols: Collection[str] | None) -> dict[str, Side]:
     """Return the side that a working order would open, by symbol; the oldest order decides.
 
     An order that Alpaca is not known to have is no entry yet: its sending may still come to nothing, and nobody
     rebuilds for that. A held one is the exit of another, and so is what says that it closes: once the other exit is
     filled it still works for a moment, and would open nothing.
     """
-    sent = Order.objects.not_terminal_at_broker().filter(account=account).exclude(status="held")
-    sent = sent.exclude(order_class=OCO).exclude(origin=Order.Origin.PROTECTION)
-    orders = _of_symbols(sent, symbols).order_by("-recorded_at", "-id")
+    found = []
+    # Found among those that can still change: any question for the symbol walks the index of all confirmed orders.
+    alive = alive_at_broker(account)
+    for start in range(0, len(alive), _IDS_IN_ONE_QUERY):
+        sent = Order.objects.filter(pk__in=alive[start : start + _IDS_IN_ONE_QUERY]).exclude(status="held")
+        sent = sent.exclude(order_class=OCO).exclude(origin=Order.Origin.PROTECTION).order_by()
+        columns = ("recorded_at", "pk", "symbol", "side", "raw__position_intent")
+        found += list(_of_symbols(sent, symbols).values_list(*columns))
     return {
         symbol: "long" if side == "buy" else "short"
-        for symbol, side, intent in orders.values_list("symbol", "side", "raw__position_intent")
+        for _, _, symbol, side, intent in sorted(found, key=itemgetter(0, 1), reverse=True)
         if intent not in _CLOSING
     }
 

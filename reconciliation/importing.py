@@ -5,26 +5,30 @@ of its own together with the place it ended at. Stopped anywhere, it goes on fro
 nothing. Only afterwards is the account compared like any other.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from functools import partial
 
 from django.db import transaction
 from django.utils import timezone
 
 from audit import journal
+from broker.errors import BrokerError
 from broker.gateway import Gateway
 from broker.models import Account
-from broker.types import BrokerFill, BrokerOrder
-from orders.booking import import_fills, import_orders
+from broker.types import ActivitiesPage, BrokerFill, BrokerOrder
+from orders.errors import OrdersMissing
+from orders.history import import_fills, import_orders
 from orders.models import Fill, Order
+from positions.building import build_positions
 from positions.models import Adjustment
-from positions.rebuilding import rebuild_positions
 from reconciliation.errors import IncompleteRead
 from reconciliation.models import ReadingCursor
 from reconciliation.progress import ProgressNote
 from ui.formatting import counted
 
 ACTOR = "system:import"
+PAGES_IN_ONE_COMMIT = 5
 
 
 def needs_import(account: Account, cursor: ReadingCursor) -> bool:
@@ -68,32 +72,52 @@ def _book_orders(account: Account, orders: Iterable[BrokerOrder]) -> None:
 
 def _import_fills(account: Account, gateway: Gateway, cursor: ReadingCursor, note: ProgressNote) -> None:
     rows, proven = cursor.import_rows, False
-    for page in gateway.activities_since(None, cursor=cursor.import_cursor):
-        rows += len(page.fills)
-        proven = page.is_last
-        _import_missing_orders(account, gateway, page.fills)
-        with transaction.atomic():
-            import_fills(account=account, fills=list(page.fills), now=timezone.now())
-            _move(cursor, stage="activities", place=page.cursor or cursor.import_cursor, rows=rows)
+    for pages in _blocks(gateway.activities_since(None, cursor=cursor.import_cursor)):
+        fills = [fill for page in pages for fill in page.fills]
+        rows += len(fills)
+        proven = pages[-1].is_last
+        book = partial(_book_fills, account, fills, cursor, pages[-1].cursor or cursor.import_cursor, rows)
+        try:
+            book()
+        except OrdersMissing as missing:  # they came after their page was read
+            late = [gateway.get_order(broker_order_id) for broker_order_id in missing.broker_order_ids]
+            with transaction.atomic():
+                _book_orders(account, late)
+            book()
         note("import fills", rows)
     _refuse_unproven("activities", proven=proven)
+
+
+def _blocks(pages: Iterable[ActivitiesPage]) -> Iterator[list[ActivitiesPage]]:
+    """Pages of activities are small, and each commit is written to the disk: take some of them together.
+
+    What was read before Alpaca failed is given, too, so that nothing of it is asked for twice.
+    """
+    held: list[ActivitiesPage] = []
+    try:
+        for page in pages:
+            held.append(page)
+            if len(held) >= PAGES_IN_ONE_COMMIT:
+                yield held
+                held = []
+    except BrokerError:
+        if held:
+            yield held
+        raise
+    if held:
+        yield held
+
+
+def _book_fills(account: Account, fills: list[BrokerFill], cursor: ReadingCursor, place: str, rows: int) -> None:
+    with transaction.atomic():
+        import_fills(account=account, fills=fills, now=timezone.now())
+        _move(cursor, stage="activities", place=place, rows=rows)
 
 
 def _refuse_unproven(name: str, *, proven: bool) -> None:
     """What was booked stays and is gone on from: only the end of the list is not believed."""
     if not proven:
         raise IncompleteRead(f"The list of {name} ended without proof that it was the end; the import goes on later.")
-
-
-def _import_missing_orders(account: Account, gateway: Gateway, fills: Iterable[BrokerFill]) -> None:
-    """An order that came after its page was read, while its fill is in this one."""
-    wanted = {fill.broker_order_id for fill in fills}
-    known = set(
-        Order.objects.filter(account=account, broker_order_id__in=wanted).values_list("broker_order_id", flat=True)
-    )
-    late = [gateway.get_order(broker_order_id) for broker_order_id in sorted(wanted - known)]
-    with transaction.atomic():
-        _book_orders(account, late)
 
 
 def _finish(account: Account, cursor: ReadingCursor) -> None:
@@ -104,8 +128,8 @@ def _finish(account: Account, cursor: ReadingCursor) -> None:
         for model in (Order, Fill)
         for symbol in model.objects.filter(account=account).order_by().values_list("symbol", flat=True).distinct()
     }
+    build_positions(account=account, symbols=symbols, now=now)
     with transaction.atomic():
-        rebuild_positions(account=account, symbols=symbols, now=now)
         orders, fills = _counts(account)
         journal.record(
             at=now,

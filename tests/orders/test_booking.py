@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.types import BrokerFill, BrokerOrder
-from orders.booking import book_facts, book_fill, book_order, import_fills, import_order, import_orders
+from orders.booking import book_facts, book_fill, book_order, import_order
 from orders.errors import OrdersError
+from orders.history import import_fills, import_orders
 from orders.models import Fill, Order
 from tests.factories import NOW, make_account, make_order
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from audit.models import AuditEntry
 from broker.alpaca_gateway import AlpacaGateway
 from broker.models import Account
-from orders.booking import import_fills, import_orders
+from orders.history import import_fills, import_orders
 from orders.models import Fill, Order
 from positions.models import Position
 from positions.rebuilding import compute_positions, differences
