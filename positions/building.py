@@ -18,8 +18,9 @@ from broker.inserting import insert_rows
 from broker.models import Account
 from orders.models import Fill, Order
 from orders.order_class import BRACKET
-from positions.accounting import WIDE, LedgerEntry, RoundTrip, fold
+from positions.accounting import LedgerEntry, RoundTrip, fold
 from positions.bracket_plan import BracketExits, exits_by_activity, exits_of
+from positions.exact_numbers import WIDE
 from positions.in_force import ParameterBook
 from positions.models import Adjustment, Position
 from positions.projecting import FACTS, LEVELS, PRICES, fill_in, without_position
@@ -42,7 +43,7 @@ def build_positions(*, account: Account, symbols: Iterable[str], now: datetime) 
 
 def _build(account: Account, symbol: str, book: ParameterBook, now: datetime, *, has_brackets: bool) -> bool:
     """True when the symbol had nothing but fills, and all its rows were written here."""
-    if any(model.objects.filter(account=account, symbol=symbol).exists() for model in (Position, Adjustment)):
+    if Adjustment.objects.filter(account=account, symbol=symbol).exists():
         return False
     draft = _Draft(account, symbol, book, exits_by_activity(account, [symbol]) if has_brackets else {})
     count, is_open = 0, False
@@ -51,18 +52,35 @@ def _build(account: Account, symbol: str, book: ParameterBook, now: datetime, *,
             trips = fold(entries)
             rows = [draft.values(trip, count + trip.sequence) for trip in trips]
             with transaction.atomic():
-                take_turn(account)
+                _go_on(account, symbol, count, now)
                 _insert(account, rows, now)
             count, is_open = count + len(trips), trips[-1].is_open
         if not is_open:
             with transaction.atomic():
-                take_turn(account)
+                _go_on(account, symbol, count, now)
                 side = entry_sides(account, [symbol]).get(symbol)
                 waiting = without_position(account, symbol, (), side, count + 1, now)
                 _insert(account, map(_values, waiting), now)
-    except IntegrityError:  # somebody booked a fill of it, and rebuilt it all
+    except (_OvertakenError, IntegrityError):
         return False
     return True
+
+
+class _OvertakenError(Exception):
+    """Somebody booked a fill of the symbol and rebuilt it all, or had begun to build it."""
+
+
+def _go_on(account: Account, symbol: str, count: int, now: datetime) -> None:
+    """Begin a block: the rows so far must be the last ones, and of this build.
+
+    A fill that is booked meanwhile changes the last row or those that follow. What others wrote of the latter meets
+    what is written here under the same numbers.
+    """
+    take_turn(account)
+    mine = Position.objects.filter(account=account, symbol=symbol).order_by("-sequence")
+    last = mine.values_list("sequence", "rebuilt_at").first()
+    if last != ((count, now) if count else None):
+        raise _OvertakenError
 
 
 def _has_brackets(account: Account) -> bool:
