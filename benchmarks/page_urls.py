@@ -1,5 +1,8 @@
 """The product's addresses, and what an empty page costs behind the same log-in and middleware."""
 
+from functools import cache
+from typing import Any
+
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.template import engines
@@ -15,8 +18,13 @@ def empty(request: HttpRequest) -> HttpResponse:
 @login_required
 def framed(request: HttpRequest) -> HttpResponse:
     """A page of the product that has nothing to say: head, navigation and strip."""
-    template = engines["django"].from_string('{% extends "base.html" %}')
-    return HttpResponse(template.render({}, request))
+    return HttpResponse(_frame().render({}, request))
+
+
+@cache
+def _frame() -> Any:
+    """Parsed once, as the templates of all pages are."""
+    return engines["django"].from_string('{% extends "base.html" %}')
 
 
 urlpatterns = [path("empty/", empty), path("framed/", framed), path("", include("tradingsite.urls"))]

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from alerts.models import Alert
 from broker.models import Account, AccountSnapshot
-from orders.account_choice import chosen_account
+from orders.account_choice import active_accounts, chosen_account
 from reconciliation.models import Drift, Run
 from tradingsite.pulse import books_version
 from tradingsite.vital_signs import Absence, absence_of_worker
@@ -72,7 +72,7 @@ class Frame:
 
     @cached_property
     def other_accounts(self) -> list[Account]:
-        return [account for account in Account.objects.active() if account.pk != self.account.pk]
+        return [account for account in active_accounts(self._request) if account.pk != self.account.pk]
 
     @cached_property
     def books_version(self) -> str:
