@@ -164,7 +164,7 @@ class Follower:
     def _take(self) -> Iterator[Heard]:
         """Return what was heard meanwhile, waiting a moment for the first of it."""
         try:
-            item = self._heard.get(timeout=0.05 if self._streaming.is_busy else _STEP)
+            item = self._heard.get(timeout=0.02 if self._streaming.is_busy else _STEP)
             if self._heard.qsize() > _MOST_WAITING:
                 self._forget_all()
             while True:

@@ -42,7 +42,7 @@ _SINGLE = frozenset({"", "simple"})
 #: The legs of a bracket are told of before the answer to its submit is booked.
 KNOWN_WITHIN_SECONDS = 5.0
 #: Fills are listed a moment after they are told. After these pauses they are left to the sweep.
-_LOOK_AGAIN = (0.2, 0.5, 1.0, 2.0, 4.0)
+_LOOK_AGAIN = (0.02, 0.2, 0.5, 1.0, 2.0, 4.0)
 _HEARD_ORDERS = 5000
 
 

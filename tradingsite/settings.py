@@ -135,7 +135,7 @@ Q_CLUSTER: dict[str, Any] = {
     "workers": env.count("Q_WORKERS", 3),
     "queue_limit": 1,
     "bulk": 1,
-    "poll": 0.2,
+    "poll": 0.05,
     "timeout": 600,
     "retry": 3000,
     "max_attempts": 3,
