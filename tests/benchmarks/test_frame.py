@@ -115,9 +115,7 @@ def test_a_row_can_be_measured_alone():
     assert "MISSED" in ended.stdout
 
 
-@pytest.mark.parametrize(
-    "row", [row for row in ROWS if row != "pages" and (ROOT / "benchmarks" / f"{row}.py").exists()]
-)
+@pytest.mark.parametrize("row", ROWS)
 def test_every_row_of_the_suite_is_a_program_of_its_own(row):
     text = (ROOT / "benchmarks" / f"{row}.py").read_text()
     assert "def measure(scale: Scale) -> list[Figure]:" in text
