@@ -10,11 +10,11 @@ from pathlib import Path
 
 from benchmarks.history import SYMBOLS, venue
 from benchmarks.installation import KEY, Installation, installation
-from benchmarks.rows import say
+from benchmarks.rows import Scale, say
 
 LATENCY_MS = 50.0
 #: Each of the worker's processes imports alpaca-py once, for its first batch.
-_WARM_UP = 12
+_WARM_UP, _QUICK_WARM_UP = 12, 4
 _numbers = count(20)
 
 
@@ -60,7 +60,7 @@ class Desk:
 
 
 @contextmanager
-def desk() -> Iterator[Desk]:
+def desk(scale: Scale) -> Iterator[Desk]:
     account = {"cash": "900000000", "created_at": datetime(2025, 1, 2, tzinfo=UTC).isoformat(), "orders": []}
     with (
         tempfile.TemporaryDirectory(prefix="desk-") as folder,
@@ -69,7 +69,7 @@ def desk() -> Iterator[Desk]:
     ):
         installed.start("worker")
         made = Desk(installed, url)
-        for number in range(_WARM_UP):
+        say("warming up")
+        for _ in range(_QUICK_WARM_UP if scale.is_quick else _WARM_UP):
             made.seconds_to_confirm(1)
-            say(f"warming up {number + 1}/{_WARM_UP}")
         yield made

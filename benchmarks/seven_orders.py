@@ -40,7 +40,7 @@ def slowest_submit(at_work: Desk, number: int) -> float:
 
 def measure(scale: Scale) -> list[Figure]:
     ours, alone = [], []
-    with desk() as at_work:
+    with desk(scale) as at_work:
         for number in range(scale.repetitions):
             ours.append(at_work.seconds_to_confirm(ORDERS))
             alone.append(slowest_submit(at_work, number))
