@@ -30,7 +30,7 @@ bench:  ## Measure every row of docs/performance.md (ARGS="--postgresql --json F
 	@$(SETUP) dev
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-bench-quick:  ## The same with small sizes, in under a minute
+bench-quick:  ## The same with small sizes, to see whether it works
 	@$(SETUP) dev
 	@$(BIN)/python -m benchmarks --quick $(ARGS)
 

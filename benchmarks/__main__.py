@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None, *, rows: tuple[str, ...] = ROWS
 
 def _options(arguments: Sequence[str] | None, rows: tuple[str, ...]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure every row against its bound.")
-    parser.add_argument("--quick", action="store_true", help="Small sizes: under a minute, to see whether it works.")
+    parser.add_argument("--quick", action="store_true", help="Small sizes, to see whether it works.")
     parser.add_argument("--only", action="append", choices=rows, metavar="ROW", help=f"One of: {', '.join(rows)}.")
     parser.add_argument("--postgresql", action="store_true", help="Keep the rows in a PostgreSQL server of its own.")
     parser.add_argument("--json", type=Path, metavar="FILE", help="Write the figures there, too.")

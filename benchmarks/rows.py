@@ -41,7 +41,7 @@ class Scale:
 
 
 FULL = Scale("full", 100_000, 1_000, 1_000, 10, repetitions=15, seconds=30.0)
-#: All rows together take less than a minute. What is compared with the goals is FULL.
+#: To see whether it works. What is compared with the goals is FULL.
 QUICK = Scale("quick", 2_000, 200, 100, 10, repetitions=3, seconds=3.0)
 SCALES = {scale.name: scale for scale in (FULL, QUICK)}
 
