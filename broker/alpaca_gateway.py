@@ -11,6 +11,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from broker import accounts, mapping, times
+from broker.ahead import Ahead, Parameters
 from broker.alpaca_client import AlpacaClient
 from broker.answers import Answer, cancel_error, rate_news, replace_error, retry_after, submit_error
 from broker.budget import Budget, budget_of
@@ -27,6 +28,8 @@ from broker.paging import (
     ACTIVITIES_LIMIT,
     ORDERS_LIMIT,
     ActivitiesWalk,
+    Ask,
+    Begin,
     IsEnd,
     OrdersWalk,
     Place,
@@ -68,7 +71,7 @@ def open_alpaca_gateway(account: Account) -> "AlpacaGateway":
         )
 
     return AlpacaGateway(
-        client=connect(accounts.base_url(account)),
+        connect=lambda: connect(accounts.base_url(account)),
         budget=budget_of(account),
         market_data=MarketData(lambda: connect(accounts.data_url(account))),
     )
@@ -80,22 +83,24 @@ class AlpacaGateway:
     def __init__(
         self,
         *,
-        client: AlpacaClient,
+        connect: Callable[[], AlpacaClient],
         budget: Budget,
         market_data: MarketData,
         sleep: Callable[[float], None] = time.sleep,
         now: Callable[[], datetime] = timezone.now,
     ) -> None:
-        self._client = client
+        self._connect = connect
+        self._client = connect()
         self._budget = budget
         self._market_data = market_data
+        self._clients = [self._client]
         self._sleep = sleep
         self._now = now
         self._has_room = False
 
     @property
     def calls(self) -> int:
-        return int(self._client.calls) + self._market_data.calls
+        return sum(int(client.calls) for client in self._clients) + self._market_data.calls
 
     # What there is
 
@@ -160,8 +165,12 @@ class AlpacaGateway:
         walk.short_page_ends = not is_proven
         return walk.pages()
 
-    def orders_since(self, after: datetime | None, cursor: str = "") -> Iterator[OrdersPage]:
+    def orders_since(
+        self, after: datetime | None, cursor: str = "", *, reads_ahead: bool = False
+    ) -> Iterator[OrdersPage]:
         walk = self._walk_orders("all")
+        if reads_ahead:
+            walk.ask, walk.begin = self._asking_ahead("/orders")
         if after is not None:
             walk.parameters["after"] = times.rfc3339(after)
         if cursor:
@@ -173,9 +182,11 @@ class AlpacaGateway:
         return OrdersWalk(ask=self._asking("/orders"), now=self._now, parameters=parameters)
 
     def activities_since(
-        self, after: datetime | None, cursor: str = "", is_end: IsEnd = never_ends
+        self, after: datetime | None, cursor: str = "", is_end: IsEnd = never_ends, *, reads_ahead: bool = False
     ) -> Iterator[ActivitiesPage]:
         walk = self._walk_activities("/account/activities", {}, cursor)
+        if reads_ahead:
+            walk.ask, walk.begin = self._asking_ahead("/account/activities")
         if after is not None:
             # Whole seconds are what the specification promises to read; earlier only brings more.
             walk.parameters["after"] = times.rfc3339(after.replace(microsecond=0))
@@ -245,20 +256,30 @@ class AlpacaGateway:
     def _asking(self, path: str) -> Callable[[dict[str, str]], list[Any]]:
         return lambda parameters: self._read_list(path, parameters)
 
-    def _read_list(self, path: str, parameters: dict[str, str] | None = None) -> list[Any]:
+    def _asking_ahead(self, path: str) -> tuple[Ask, Begin]:
+        """As `_asking`, and beside it what begins the next question while the caller works on the last answer."""
+        client = self._connect()
+        self._clients.append(client)
+        ahead = Ahead(client.get, path, self._budget.take_at_once)
+        return lambda parameters: self._read_list(path, parameters, ahead), ahead.begin
+
+    def _read_list(self, path: str, parameters: dict[str, str] | None = None, ahead: Ahead | None = None) -> list[Any]:
         try:
-            rows = self._read(path, parameters)
+            rows = self._read(path, parameters, ahead=ahead)
         except NotFound as error:  # a list is there or the address is wrong
             raise BrokerUnavailable(str(error)) from error
         if not isinstance(rows, list):
             raise UnreadableAnswer(f"Alpaca's answer to GET /v2{path} is no list.")
         return rows
 
-    def _read(self, path: str, parameters: dict[str, str] | None = None, *, is_urgent: bool = False) -> Any:
-
+    def _read(
+        self, path: str, parameters: Parameters | None = None, *, is_urgent: bool = False, ahead: Ahead | None = None
+    ) -> Any:
         def ask() -> Answer:
-            self._budget.take(is_urgent=is_urgent)
-            answer: Answer = self._client.get(path, parameters)
+            begun = ahead.take(parameters or {}) if ahead else None
+            if begun is None:
+                self._budget.take(is_urgent=is_urgent)
+            answer: Answer = begun or self._client.get(path, parameters)
             self._note(answer)
             return answer
 

@@ -61,6 +61,10 @@ class Budget:
                 raise RateLimited(text, retry_after=wait)
             self._sleep(wait)
 
+    def take_at_once(self) -> bool:
+        """Take one request for reading in bulk if it may be made now."""
+        return self._take_or_wait(is_urgent=False) == 0
+
     def note(self, news: RateNews) -> None:
         """Remember what Alpaca said; it reaches the row with the next lot. Never fails, never writes."""
         now = self._now()

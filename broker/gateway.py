@@ -100,14 +100,17 @@ class Gateway(Protocol):
         for those who conclude nothing from absence, and ask for the missing order by its id.
         """
 
-    def orders_since(self, after: datetime | None, cursor: str = "") -> Iterator[OrdersPage]:
+    def orders_since(
+        self, after: datetime | None, cursor: str = "", *, reads_ahead: bool = False
+    ) -> Iterator[OrdersPage]:
         """Walk the orders submitted after `after`, oldest first; a page's cursor takes the walk up again.
 
-        An order may come twice when it moved meanwhile; the later one is the newer news.
+        An order may come twice when it moved meanwhile; the later one is the newer news. With `reads_ahead` the next
+        page is on its way while the caller works on one: for those who take long over it, and want all of them.
         """
 
     def activities_since(
-        self, after: datetime | None, cursor: str = "", is_end: IsEnd = never_ends
+        self, after: datetime | None, cursor: str = "", is_end: IsEnd = never_ends, *, reads_ahead: bool = False
     ) -> Iterator[ActivitiesPage]:
         """Walk what happened after `after`, oldest first; a page's cursor takes the walk up again.
 

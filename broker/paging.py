@@ -16,6 +16,8 @@ ORDERS_LIMIT = 500
 ACTIVITIES_LIMIT = 100
 
 Ask = Callable[[dict[str, str]], list[Any]]
+#: Told what will most likely be asked next, before a page is given out; True when that is under way already.
+Begin = Callable[[dict[str, str]], bool]
 Now = Callable[[], datetime]
 Row = BrokerFill | BrokerActivity
 #: Told the rows of a page that is not full: do they themselves prove that they are the last?
@@ -31,8 +33,18 @@ def never_ends(_rows: Sequence[Row]) -> bool:
     return False
 
 
+def begins_nothing(_parameters: dict[str, str]) -> bool:
+    return False
+
+
 def contradiction(text: str) -> UnreadableAnswer:
     return UnreadableAnswer(f"Alpaca's pages contradict each other: {text}.")
+
+
+def _begin(begin: Begin, parameters: dict[str, str], now: Now) -> datetime | None:
+    """Return since when the next page is under way: what comes to be after that, it need not have."""
+    at = now()
+    return at if begin(parameters) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +97,22 @@ class OrdersWalk:
     #: A page that is not full is taken for the end, as Alpaca promises. For lists from which nothing is concluded
     #: by absence: whoever misses an order there asks for it by its id.
     short_page_ends: bool = False
+    begin: Begin = begins_nothing
+    _begun_at: datetime | None = None
     _goes_by_id: bool = True
     _id_is_honoured: bool = False
     # The last rows that were read, by id with their submission time, and which of them may come again.
     _known: dict[str, int] = field(default_factory=dict)
+    _submitted: dict[str, int] = field(default_factory=dict)  # of the page that was read last
     _expected: set[str] = field(default_factory=set)
 
     def pages(self) -> Iterator[OrdersPage]:
         held: tuple[BrokerOrder, ...] | None = None  # a page that waits for its proof
         held_since = self.now()
         while True:
-            asked_at = self.now()
+            asked_at, self._begun_at = self._begun_at or self.now(), None
             orders = self._fetch()
-            fresh = tuple(o for o in orders if self._known.get(o.broker_order_id) != submitted(o))
+            fresh = tuple(o for o in orders if self._known.get(o.broker_order_id) != self._submitted[o.broker_order_id])
             is_full = len(orders) >= self.limit
             if held is not None:
                 if not fresh and not is_full:
@@ -111,6 +126,7 @@ class OrdersWalk:
             self._go_on_after(orders)
             if is_full:
                 held = None
+                self._begun_at = _begin(self.begin, self._question(), self.now)
                 yield OrdersPage(orders=fresh, cursor=self._cursor(), is_last=False)
             elif self.short_page_ends:
                 yield OrdersPage(orders=fresh, cursor=self._cursor(), is_last=True)
@@ -123,9 +139,9 @@ class OrdersWalk:
 
     def _fetch(self) -> list[BrokerOrder]:
         if self.place is None or not self.place.order_id:
-            return self._checked(self.ask(self.parameters | (self.place.parameters() if self.place else {})))
+            return self._checked(self.ask(self._question()))
         try:
-            orders = self._checked(self.ask(self._without_times() | self.place.parameters()))
+            orders = self._checked(self.ask(self._question()))
         except BrokerUnavailable as error:
             was_refused = error.status is not None and 400 <= error.status < 500
             if not was_refused and (self._id_is_honoured or not isinstance(error, UnreadableAnswer)):
@@ -138,17 +154,21 @@ class OrdersWalk:
         self._id_is_honoured = self._id_is_honoured or bool(orders)
         return orders
 
-    def _without_times(self) -> dict[str, str]:
-        """`after` and `after_order_id` exclude each other."""
-        return {name: value for name, value in self.parameters.items() if name != "after"}
+    def _question(self) -> dict[str, str]:
+        if self.place is None:
+            return self.parameters
+        place = self.place.parameters()
+        # `after` and `after_order_id` exclude each other.
+        return {name: value for name, value in self.parameters.items() if name != "after"} | place
 
     def _checked(self, rows: list[Any]) -> list[BrokerOrder]:
         orders = [mapping.to_order(row) for row in rows]
         if len({order.broker_order_id for order in orders}) < len(orders):
             raise contradiction("an order comes twice in one page")
+        self._submitted = {order.broker_order_id: submitted(order) for order in orders}
         earliest = self._earliest()
         for order in orders:
-            at = submitted(order)
+            at = self._submitted[order.broker_order_id]
             if at < earliest:
                 raise contradiction("rows are out of order")
             earliest = at
@@ -172,7 +192,7 @@ class OrdersWalk:
         # Whatever may come again: this page, and of those before it the rows of nearly the same time.
         earliest = self.place.submitted - _SECOND
         self._known = {name: at for name, at in self._known.items() if at >= earliest}
-        self._known |= {order.broker_order_id: submitted(order) for order in orders}
+        self._known |= self._submitted
         self._expected = {order.broker_order_id for order in orders[firm[-1] + 1 :]} if firm else set(self._known)
 
 
@@ -185,6 +205,8 @@ class ActivitiesWalk:
     parameters: dict[str, str]
     token: str = ""
     limit: int = ACTIVITIES_LIMIT
+    begin: Begin = begins_nothing
+    _begun_at: datetime | None = None
     _previous: set[str] = field(default_factory=set)
     _tokens: set[str] = field(default_factory=set)
 
@@ -193,7 +215,7 @@ class ActivitiesWalk:
         held: list[Row] | None = None
         held_since = self.now()
         while True:
-            asked_at = self.now()
+            asked_at, self._begun_at = self._begun_at or self.now(), None
             rows = self._fetch()
             if held is not None:
                 if not rows:
@@ -205,6 +227,7 @@ class ActivitiesWalk:
             self._go_on_after(rows)
             if len(rows) >= self.limit:
                 held = None
+                self._begun_at = _begin(self.begin, self._question(), self.now)
                 yield self._page(rows, is_last=False)
             elif is_end(rows):
                 yield self._page(rows, is_last=True)
@@ -213,12 +236,14 @@ class ActivitiesWalk:
                 held, held_since = rows, asked_at
 
     def _fetch(self) -> list[Row]:
-        token = {"page_token": self.token} if self.token else {}
-        rows = [mapping.to_activity(row) for row in self.ask(self.parameters | token)]
+        rows = [mapping.to_activity(row) for row in self.ask(self._question())]
         ids = {row.activity_id for row in rows}
         if len(ids) < len(rows) or ids & self._previous:
             raise contradiction("an activity comes twice")
         return rows
+
+    def _question(self) -> dict[str, str]:
+        return self.parameters | ({"page_token": self.token} if self.token else {})
 
     def _go_on_after(self, rows: list[Row]) -> None:
         if not rows:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from operator import attrgetter
 
-from broker.inserting import insert_rows
+from broker.inserting import insert_rows, look_up
 from broker.models import Account
 from broker.types import BrokerFill, BrokerOrder
 from orders.booking import FACTS, TERMS, confirmed, ended_unfilled, import_order, side_of
@@ -28,11 +28,9 @@ def import_orders(*, account: Account, orders: Sequence[BrokerOrder], origin: st
         earlier = newest.get(facts.broker_order_id)
         if earlier is None or _moment(facts) >= _moment(earlier):
             newest[facts.broker_order_id] = facts
-    # Without a sequence: to have one, SQLite would walk the whole history instead of looking up the page's.
-    ours = Order.objects.filter(account=account).order_by()
-    known = set(ours.filter(broker_order_id__in=newest).values_list("broker_order_id", flat=True))
-    client_ids = [facts.client_order_id for facts in newest.values()]
-    recorded = set(ours.filter(client_order_id__in=client_ids).values_list("client_order_id", flat=True))
+    ids = {facts.client_order_id for facts in newest.values()}
+    known = {key for key, _ in look_up(Order, "broker_order_id", newest.keys(), "id", account_id=account.pk)}
+    recorded = {key for key, _ in look_up(Order, "client_order_id", ids, "id", account_id=account.pk)}
     fresh = []
     for facts in newest.values():
         if facts.broker_order_id in known or facts.client_order_id in recorded:
@@ -60,12 +58,10 @@ def _insert_imported(account: Account, orders: Sequence[BrokerOrder], origin: st
 def import_fills(*, account: Account, fills: Sequence[BrokerFill], now: datetime) -> int:
     """Book executions of the history; return how many were new. Raises OrdersMissing for those without an order."""
     by_id = {fill.activity_id: fill for fill in fills}
-    booked = Fill.objects.filter(account=account, activity_id__in=by_id).order_by()
-    for activity_id in booked.values_list("activity_id", flat=True):
+    for activity_id, _ in look_up(Fill, "activity_id", list(by_id), "id", account_id=account.pk):
         del by_id[activity_id]
     wanted = {fill.broker_order_id for fill in by_id.values()}
-    ours = Order.objects.filter(account=account, broker_order_id__in=wanted).order_by()
-    orders = dict(ours.values_list("broker_order_id", "pk"))
+    orders = dict(look_up(Order, "broker_order_id", wanted, "id", account_id=account.pk))
     if missing := sorted(wanted - orders.keys()):
         raise OrdersMissing(missing)
     insert_rows(

@@ -16,6 +16,7 @@ CORRECTION = "CORRECTION"
 _ZERO = Decimal(0)
 #: A subtotal is saved when so many fills came since the last one.
 WORTH_SAVING = 500
+FILLS_AT_ONCE = 2000
 #: Alpaca lists a trade late, but not later than this.
 GUESSES_SETTLE = timedelta(days=7)
 
@@ -32,11 +33,11 @@ def paid_by_fills(account: Account, *, anew: bool = False) -> Paid:
     known, through = Paid(), 0
     if tally is not None:
         known, through = Paid(fills=tally.fills, net=tally.net, uneven=tally.uneven), tally.through_fill
-    mine = Fill.objects.filter(account=account, pk__gt=through).order_by("pk")
-    rows = list(mine.values_list("side", "qty", "price", "pk"))
-    total = known + total_of((side, qty, price) for side, qty, price, _ in rows)
-    if len(rows) >= WORTH_SAVING:
-        values = {"through_fill": rows[-1][3], "fills": total.fills, "net": total.net, "uneven": total.uneven}
+    total, last = known, through
+    while rows := _executions(account, after=last):
+        total, last = total + total_of((side, qty, price) for side, qty, price, _ in rows), rows[-1][3]
+    if total.fills - known.fills >= WORTH_SAVING:
+        values = {"through_fill": last, "fills": total.fills, "net": total.net, "uneven": total.uneven}
         CashTally.objects.bulk_create(
             [CashTally(account=account, **values)],
             update_conflicts=True,
@@ -44,6 +45,12 @@ def paid_by_fills(account: Account, *, anew: bool = False) -> Paid:
             update_fields=list(values),
         )
     return total
+
+
+def _executions(account: Account, *, after: int) -> list[tuple[str, Decimal, Decimal, int]]:
+    """Side, quantity, price and key of the next fills: some at a time, for all of them are as many as the history."""
+    mine = Fill.objects.filter(account=account, pk__gt=after).order_by("pk")
+    return list(mine.values_list("side", "qty", "price", "pk")[:FILLS_AT_ONCE])
 
 
 def paid_by_corrections(account: Account) -> Decimal:
@@ -74,6 +81,8 @@ def cash_books(account: Account, *, anew: bool = False) -> CashBooks | None:
 def book_opening(*, account: Account, cash: Decimal, read_at: datetime, actor: str, now: datetime) -> CashEntry | None:
     """Book the balance that makes the sum right at `read_at`. Call it in a transaction.
 
+    What the fills paid must have been added up anew before (`paid_by_fills`): that takes as long as the history is.
+
     None if there is one, or while a guess stands in for a trade that may still come to light: its true price would
     be missing for ever.
     """
@@ -87,7 +96,7 @@ def book_opening(*, account: Account, cash: Decimal, read_at: datetime, actor: s
         activity_id="opening",
         activity_type=OPENING,
         day=read_at.astimezone(NEW_YORK).date(),
-        net_amount=cash - booked - paid_by_fills(account, anew=True).net - paid_by_corrections(account),
+        net_amount=cash - booked - paid_by_fills(account).net - paid_by_corrections(account),
         description="The balance before everything else that the books know.",
         recorded_at=now,
         recorded_by=actor,

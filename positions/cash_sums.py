@@ -44,15 +44,15 @@ class CashBooks:
 
 def paid_for(side: str, qty: Decimal, price: Decimal) -> Paid:
     """Return what one fill did to the cash."""
-    with localcontext(WIDE):
-        value = qty * price * (-1 if side == "buy" else 1)
-        cents = value.quantize(_CENT, rounding=ROUND_HALF_UP)
-    return Paid(fills=1, net=cents, uneven=int(cents != value))
+    return total_of([(side, qty, price)])
 
 
 def total_of(fills: Iterable[tuple[str, Decimal, Decimal]]) -> Paid:
     """Add up fills, each given as side, quantity and price."""
-    total = Paid()
-    for side, qty, price in fills:
-        total += paid_for(side, qty, price)
-    return total
+    count, net, uneven = 0, _ZERO, 0
+    with localcontext(WIDE):
+        for side, qty, price in fills:
+            value = qty * price
+            cents = (-value if side == "buy" else value).quantize(_CENT, rounding=ROUND_HALF_UP)
+            count, net, uneven = count + 1, net + cents, uneven + (abs(cents) != abs(value))
+    return Paid(fills=count, net=net, uneven=uneven)

@@ -10,7 +10,7 @@ from audit import journal
 from broker.models import Account
 from broker.numbers import plain
 from orders.models import Order
-from positions.cash import book_activity, book_opening
+from positions.cash import book_activity, book_opening, paid_by_fills
 from positions.models import Adjustment, CashEntry, Position
 from reconciliation.evidence import BrokerEvidence, LocalRecord
 from reconciliation.position_comparison import symbols_in_flight
@@ -46,6 +46,12 @@ def asset_ids(account: Account, stored: Iterable[Position], evidence: BrokerEvid
     rows = Order.objects.filter(account=account, symbol__in=gone).exclude(broker_order_id="")
     named = rows.annotate(asset_id=KeyTextTransform("asset_id", "raw")).order_by("pk")
     return {symbol: asset_id for symbol, asset_id in named.values_list("symbol", "asset_id") if asset_id}
+
+
+def add_up_to_open(account: Account, record: LocalRecord) -> None:
+    """Add up what all fills paid where an opening balance may follow. Call it before anybody has to wait for it."""
+    if record.cash is None:
+        paid_by_fills(account, anew=True)
 
 
 def open_cash_books(*, account: Account, record: LocalRecord, evidence: BrokerEvidence, now: datetime) -> None:

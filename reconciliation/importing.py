@@ -56,7 +56,7 @@ def import_history(*, account: Account, gateway: Gateway, cursor: ReadingCursor,
 
 def _import_orders(account: Account, gateway: Gateway, cursor: ReadingCursor, note: ProgressNote) -> None:
     rows, proven = cursor.import_rows, False
-    for page in gateway.orders_since(None, cursor=cursor.import_cursor):
+    for page in gateway.orders_since(None, cursor=cursor.import_cursor, reads_ahead=True):
         rows += len(page.orders)
         proven = page.is_last
         with transaction.atomic():
@@ -72,7 +72,8 @@ def _book_orders(account: Account, orders: Iterable[BrokerOrder]) -> None:
 
 def _import_fills(account: Account, gateway: Gateway, cursor: ReadingCursor, note: ProgressNote) -> None:
     rows, proven = cursor.import_rows, False
-    for pages in _blocks(gateway.activities_since(None, cursor=cursor.import_cursor)):
+    listed = gateway.activities_since(None, cursor=cursor.import_cursor, reads_ahead=True)
+    for pages in _blocks(listed):
         fills = [fill for page in pages for fill in page.fills]
         rows += len(fills)
         proven = pages[-1].is_last

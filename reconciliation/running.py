@@ -19,7 +19,7 @@ from broker.types import BrokerAccount
 from reconciliation.bad_evidence import store_evidence_drift
 from reconciliation.binding import check_account
 from reconciliation.cash_comparison import unjudged_cash
-from reconciliation.cash_record import open_cash_books
+from reconciliation.cash_record import add_up_to_open, open_cash_books
 from reconciliation.comparison import compare, older_than_booked
 from reconciliation.difference import Explained
 from reconciliation.errors import AccountReset, IncompleteRead, RunInProgress, WrongAccount
@@ -248,6 +248,7 @@ def _finish_complete(run: Run, judgement: Judgement, *, calls: int) -> None:
     now, clock = timezone.now(), judgement.evidence.clock
     proposals = plan(judgement.explained, judgement.record, judgement.evidence)
     picture = snapshot_of(judgement.evidence, judgement.record)  # before the write lock is taken: it may be large
+    add_up_to_open(run.account, judgement.record)
     _keep_lease(run.account)  # very many differences take their time to plan
     with transaction.atomic():
         drifts = store_findings(

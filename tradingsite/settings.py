@@ -105,7 +105,10 @@ TEMPLATES = [
 SQLITE_OPTIONS = {
     "transaction_mode": "IMMEDIATE",
     "timeout": 60,
-    "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;",
+    # The usual 2 MB of pages in memory, and 4 MB of WAL before it is written back, are less than one page of a history
+    # touches: the same pages of the indexes were written several times in one transaction.
+    "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;"
+    "PRAGMA cache_size=-16000;PRAGMA wal_autocheckpoint=4000;",
 }
 DATABASES = {"default": env.database("DATABASE_URL", f"sqlite:///{DATA_DIR / 'db.sqlite3'}")}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
