@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks.databases import migrate
 from benchmarks.picture import picture
 from benchmarks.rows import FULL, QUICK, Figure, Scale
 from benchmarks.running import ROWS, Outcome, run_rows
@@ -29,8 +30,10 @@ def main(arguments: Sequence[str] | None = None, *, rows: tuple[str, ...] = ROWS
     chosen = tuple(row for row in rows if not options.only or row in options.only)
     outcomes: list[Outcome] = []
     try:
-        with _server(options.postgresql) as server:
-            for outcome in run_rows(chosen, scale, server=server, package=package):
+        with _server(options.postgresql) as server, tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            is_sqlite = not server and package == "benchmarks"
+            migrated = str(migrate(Path(folder))) if is_sqlite else ""
+            for outcome in run_rows(chosen, scale, server=server, migrated=migrated, package=package):
                 outcomes.append(outcome)
     except KeyboardInterrupt:
         print("Stopped; this is what was measured until then.", file=sys.stderr)

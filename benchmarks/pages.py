@@ -118,9 +118,10 @@ def measure(scale: Scale) -> list[Figure]:
 def _compared(scale: Scale, name: str, path: str, few: Site, many: Site) -> Iterator[Figure]:
     say(f"page {name}")
     taken: dict[Site, list[float]] = {few: [], many: []}
+    times = 1 if scale.is_quick else WARM_UP
     for number in range(scale.repetitions + 1):
         for asked, waited in taken.items():
-            answers = asked.ask_together(path, WARM_UP)
+            answers = asked.ask_together(path, times)
             waited.extend(answers if number else [])
     for word, part in (("p50", median), ("p95", _p95)):
         yield Figure(

@@ -28,6 +28,7 @@ from django.core.management import call_command  # noqa: E402
 from django.db import connections, transaction  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
+from benchmarks.databases import begin  # noqa: E402
 from benchmarks.history import Trader, history, venue  # noqa: E402
 from benchmarks.rows import say  # noqa: E402
 from benchmarks.sizes import LARGE, SMALL, ask  # noqa: E402
@@ -131,6 +132,7 @@ def _remove_old(alias: str) -> None:
     name = str(settings.DATABASES[alias]["NAME"])
     for suffix in ("", "-wal", "-shm"):
         Path(name + suffix).unlink(missing_ok=True)
+    begin(Path(name))
 
 
 def table(sides: list[Side]) -> bool:

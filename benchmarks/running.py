@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Thread
 from typing import IO
 
-from benchmarks.databases import SERVER
+from benchmarks.databases import MIGRATED, SERVER
 from benchmarks.rows import Figure, Scale, say
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,25 +48,25 @@ class Outcome:
 
 
 def run_rows(
-    rows: tuple[str, ...], scale: Scale, *, server: str = "", package: str = "benchmarks"
+    rows: tuple[str, ...], scale: Scale, *, server: str = "", migrated: str = "", package: str = "benchmarks"
 ) -> Iterator[Outcome]:
-    """Measure each; one that fails keeps no other back."""
+    """Measure each; one that fails keeps no other back. `migrated` is a file that SQLite's databases begin with."""
     for number, row in enumerate(rows, start=1):
         say(f"[{number}/{len(rows)}] {row.replace('_', ' ')} …")
-        outcome = run_row(row, scale, server=server, package=package)
+        outcome = run_row(row, scale, server=server, migrated=migrated, package=package)
         end = outcome.failure or ("done" if all(f.is_met for f in outcome.figures) else "done, a goal is missed")
         say(f"[{number}/{len(rows)}] {row.replace('_', ' ')}: {end} ({outcome.seconds:.0f} s)")
         yield outcome
 
 
-def run_row(row: str, scale: Scale, *, server: str = "", package: str = "benchmarks") -> Outcome:
+def run_row(row: str, scale: Scale, *, server: str = "", migrated: str = "", package: str = "benchmarks") -> Outcome:
     # Whatever the row makes lies in a folder that goes, even if the row is killed.
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
         answer = Path(folder) / "figures.json"
         command = [sys.executable, "-m", f"{package}.{row}", "--json", str(answer)]
         command += ["--quick"] if scale.is_quick else []
         start = time.monotonic()
-        status, last = _run(command, _environment(Path(folder), server), MOST_SECONDS[scale.name])
+        status, last = _run(command, _environment(Path(folder), server, migrated), MOST_SECONDS[scale.name])
         seconds = time.monotonic() - start
         if status not in (0, 1) or not answer.exists():
             return Outcome(row, (), seconds, f"failed with status {status}: {last}")
@@ -74,12 +74,12 @@ def run_row(row: str, scale: Scale, *, server: str = "", package: str = "benchma
     return Outcome(row, figures, seconds)
 
 
-def _environment(folder: Path, server: str) -> dict[str, str]:
+def _environment(folder: Path, server: str, migrated: str = "") -> dict[str, str]:
     """Nothing of this computer's own installation: rows must never reach its database or Alpaca."""
     foreign = ("ALPACA", "DJANGO", "DATABASE", "DATA_DIR", "Q_", "SECRET_KEY", "ALERT_", "BENCHMARK_", "MAKE")
     clean = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     clean |= {"TMPDIR": str(folder), "PYTHONPATH": str(ROOT)}
-    return clean | ({SERVER: server} if server else {})
+    return clean | ({SERVER: server} if server else {}) | ({MIGRATED: migrated} if migrated else {})
 
 
 def _run(command: list[str], environment: dict[str, str], most_seconds: float) -> tuple[int, str]:
