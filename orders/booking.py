@@ -39,27 +39,37 @@ _ATTEMPTS = 5
 
 
 def book_facts(
-    *, order_id: int, facts: BrokerOrder | None, fills: Iterable[BrokerFill] = (), now: datetime, actor: str
+    *,
+    order_id: int,
+    facts: BrokerOrder | None,
+    fills: Iterable[BrokerFill] = (),
+    now: datetime,
+    actor: str,
+    follows_later: bool = False,
 ) -> Order:
-    """Book an order's state and fills in one transaction, and let the positions follow in it."""
+    """Book an order's state and fills in one transaction, and let the positions follow in it.
+
+    With `follows_later` whoever calls lets them follow an order that waits unfilled, for many orders at once: such a
+    position is only shown as pending.
+    """
     with transaction.atomic():
         order = Order.objects.select_related("account").get(pk=order_id)
         with correlation.carrying(order.correlation_id):
-            _book_facts(order, facts, fills, now, actor)
+            if _book_facts(order, facts, fills, now, actor) and not (follows_later and order.filled_qty == 0):
+                let_positions_follow(account=order.account, symbols={order.symbol}, now=now)
     return order
 
 
 def _book_facts(
     order: Order, facts: BrokerOrder | None, fills: Iterable[BrokerFill], now: datetime, actor: str
-) -> None:
+) -> bool:
     changed = facts is not None and book_order(order=order, facts=facts, now=now, actor=actor)
     for fill in fills:
         changed |= book_fill(order=order, fill=fill, now=now, actor=actor) is not None
     if facts is not None and facts.leg_ids:
         # Also of older news: the answer to a submit, which names the legs, may come after the stream's frames.
         _book_legs(order, facts, now=now, actor=actor)
-    if changed:
-        _let_positions_follow(order, now)
+    return changed
 
 
 def _book_legs(parent: Order, facts: BrokerOrder, *, now: datetime, actor: str) -> None:
@@ -75,16 +85,16 @@ def _book_legs(parent: Order, facts: BrokerOrder, *, now: datetime, actor: str) 
         Order.objects.filter(pk=parent.pk).update(raw=parent.raw)
 
 
-def _let_positions_follow(order: Order, now: datetime) -> None:
+def let_positions_follow(*, account: Account, symbols: set[str], now: datetime) -> None:
     """A position can be rebuilt from its fills at any time; the fact itself must be booked now."""
     for follow in after_fills:
         try:
             with transaction.atomic():
-                follow(order.account, {order.symbol}, now)
+                follow(account, symbols, now)
         except DatabaseError:
             raise
         except Exception:
-            log.exception("order %s: the position in %s could not follow it", order.pk, order.symbol)
+            log.exception("the positions in %s could not follow their orders", ", ".join(sorted(symbols)))
 
 
 def book_order(*, order: Order, facts: BrokerOrder, now: datetime, actor: str) -> bool:

@@ -118,12 +118,12 @@ def _request(order: Order) -> OrderRequest:
     )
 
 
-def note(order: Order, outcome: Outcome, now: datetime) -> None:
-    """Write the outcome down, in one short transaction that may be run again."""
+def note(order: Order, outcome: Outcome, now: datetime, *, follows_later: bool = False) -> None:
+    """Write the outcome down, in one short transaction that may be run again. `follows_later`: see `book_facts`."""
     with transaction.atomic():
         match outcome:
             case Accepted(facts):
-                book_facts(order_id=order.pk, facts=facts, now=now, actor=ACTOR)
+                book_facts(order_id=order.pk, facts=facts, now=now, actor=ACTOR, follows_later=follows_later)
             case Refused(text):
                 _write(order, "rejected", text, now, submission_state=SubmissionState.REJECTED, refusal=text[:500])
             case Later(text, seconds):

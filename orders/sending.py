@@ -4,12 +4,14 @@
 2. A claim is one conditional UPDATE: order recorded and due, batch released, kill switch off. Who gets it sends it.
 3. The POST is made once, outside of any transaction. Whatever comes back is written down as what it means.
 4. What is not certain is UNCONFIRMED and belongs to settling. What was certainly not placed may be sent later.
+5. Positions follow the confirmations several times a second, for all of them at once, and again when the batch ends.
 """
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -22,6 +24,7 @@ from django.utils import timezone
 
 from broker.errors import BrokerError
 from broker.gateway import Gateway, open_gateway
+from orders.booking import let_positions_follow
 from orders.chain_carrying import carry_chains
 from orders.claiming import claim
 from orders.crash_points import reached
@@ -84,24 +87,37 @@ def _send_orders(batch: Batch, lease: str, clock: Clock, on_progress: Callable[[
     in_flight = min(settings.ORDERS_IN_FLIGHT, waiting.qsize())
     if not in_flight:
         return
-    stop = Event()
+    stop, unfollowed = Event(), SimpleQueue[str]()
     with ThreadPoolExecutor(max_workers=in_flight, thread_name_prefix=lease) as pool:
-        futures = [pool.submit(_send_from, waiting, batch, stop, clock) for _ in range(in_flight)]
+        futures = [pool.submit(_send_from, waiting, batch, stop, clock, unfollowed) for _ in range(in_flight)]
         try:
-            _attend(futures, lease, stop, clock, on_progress)
+            for _ in _attended(futures, lease, stop, clock, on_progress):
+                _let_follow(batch, unfollowed, clock)
         finally:
             stop.set()  # whatever ends the attending, no order is begun after it
+    _let_follow(batch, unfollowed, clock)
     for future in futures:
         future.result()
 
 
-def _attend(
+def _let_follow(batch: Batch, unfollowed: SimpleQueue[str], clock: Clock) -> None:
+    """What is lost here, with this process, is made up for when the batch is finished."""
+    symbols = set()
+    with suppress(Empty):
+        while True:
+            symbols.add(unfollowed.get_nowait())
+    if symbols:
+        until_written(lambda: let_positions_follow(account=batch.account, symbols=symbols, now=clock()))
+
+
+def _attended(
     futures: list[Future[None]], lease: str, stop: Event, clock: Clock, on_progress: Callable[[], None]
-) -> None:
+) -> Iterator[None]:
     """Keep the lease while the threads send; when it is lost, let no further order begin."""
     renew_at = time.monotonic() + _RENEW_SECONDS
     while wait(futures, timeout=_LOOK_SECONDS).not_done:
         on_progress()
+        yield
         if time.monotonic() < renew_at:
             continue
         renew_at = time.monotonic() + _RENEW_SECONDS
@@ -113,11 +129,13 @@ def _attend(
             log.warning("%s could not be renewed: %s", lease, error)  # claims keep doubles out all the same
 
 
-def _send_from(waiting: SimpleQueue[int], batch: Batch, stop: Event, clock: Clock) -> None:
+def _send_from(
+    waiting: SimpleQueue[int], batch: Batch, stop: Event, clock: Clock, unfollowed: SimpleQueue[str]
+) -> None:
     """Send orders until none is left; runs in a thread with a gateway and a database connection of its own."""
     with correlation.carrying(batch.correlation_id):
         try:
-            _send_all(waiting, batch, stop, clock)
+            _send_all(waiting, batch, stop, clock, unfollowed)
         except BrokerError as error:  # nothing was claimed
             stop.set()
             _hold_rest(batch, Later.after(error), clock())
@@ -125,7 +143,7 @@ def _send_from(waiting: SimpleQueue[int], batch: Batch, stop: Event, clock: Cloc
             connections.close_all()
 
 
-def _send_all(waiting: SimpleQueue[int], batch: Batch, stop: Event, clock: Clock) -> None:
+def _send_all(waiting: SimpleQueue[int], batch: Batch, stop: Event, clock: Clock, unfollowed: SimpleQueue[str]) -> None:
     gateway = open_gateway(batch.account)
     while not stop.is_set():
         try:
@@ -133,14 +151,17 @@ def _send_all(waiting: SimpleQueue[int], batch: Batch, stop: Event, clock: Clock
         except Empty:
             return
         gateway.await_room()  # before the claim: what waits can still be halted
-        later = send_one(gateway, order_id, clock)
+        later = send_one(gateway, order_id, clock, unfollowed)
         if later is not None:
             stop.set()
             _hold_rest(batch, later, clock())
 
 
-def send_one(gateway: Gateway, order_id: int, clock: Clock) -> Later | None:
-    """Claim the order, send it and write down what became of it; return why the others should wait, if they should."""
+def send_one(gateway: Gateway, order_id: int, clock: Clock, unfollowed: SimpleQueue[str] | None = None) -> Later | None:
+    """Claim the order, send it and write down what became of it; return why the others should wait, if they should.
+
+    Positions follow at once, or, with `unfollowed`, when its reader lets those of the symbols in it.
+    """
     reached("before_claim")
     order = until_written(lambda: claim(order_id=order_id, now=clock()))
     if order is None:
@@ -149,15 +170,17 @@ def send_one(gateway: Gateway, order_id: int, clock: Clock) -> Later | None:
     with correlation.carrying(order.correlation_id):
         outcome = post(gateway, order)
         reached("after_answer")
-        _write_down(order, outcome, clock)
+        _write_down(order, outcome, clock, follows_later=unfollowed is not None)
     reached("after_commit")
+    if unfollowed is not None:
+        unfollowed.put(order.symbol)
     return outcome if isinstance(outcome, Later) else None
 
 
-def _write_down(order: Order, outcome: Outcome, clock: Clock) -> None:
+def _write_down(order: Order, outcome: Outcome, clock: Clock, *, follows_later: bool) -> None:
     """Whatever goes wrong in writing it, the order does not stay SUBMITTING in the hands of a living process."""
     try:
-        until_written(lambda: note(order, outcome, clock()))
+        until_written(lambda: note(order, outcome, clock(), follows_later=follows_later))
     except Exception:
         log.exception("order %s %s: its outcome could not be written", order.pk, order.client_order_id)
         until_written(lambda: note(order, Unknown("The answer could not be written down."), clock()))
