@@ -4,7 +4,7 @@
 2. A claim is one conditional UPDATE: order recorded and due, batch released, kill switch off. Who gets it sends it.
 3. The POST is made once, outside of any transaction. Whatever comes back is written down as what it means.
 4. What is not certain is UNCONFIRMED and belongs to settling. What was certainly not placed may be sent later.
-5. Positions follow the confirmations several times a second, for all of them at once, and again when the batch ends.
+5. Positions follow the confirmations twice a second, for all of them at once, and again when the batch ends.
 """
 
 import logging
@@ -43,6 +43,8 @@ Clock = Callable[[], datetime]
 LEASE_SECONDS = 15.0
 _RENEW_SECONDS = 4.0
 _LOOK_SECONDS = 0.1
+#: Pages may show a waiting entry as pending so much later. Following takes the processor from those who send.
+_FOLLOW_SECONDS = 0.5
 
 
 def execute_batch(
@@ -91,8 +93,11 @@ def _send_orders(batch: Batch, lease: str, clock: Clock, on_progress: Callable[[
     with ThreadPoolExecutor(max_workers=in_flight, thread_name_prefix=lease) as pool:
         futures = [pool.submit(_send_from, waiting, batch, stop, clock, unfollowed) for _ in range(in_flight)]
         try:
+            follow_at = time.monotonic() + _FOLLOW_SECONDS
             for _ in _attended(futures, lease, stop, clock, on_progress):
-                _let_follow(batch, unfollowed, clock)
+                if time.monotonic() >= follow_at:
+                    _let_follow(batch, unfollowed, clock)
+                    follow_at = time.monotonic() + _FOLLOW_SECONDS
         finally:
             stop.set()  # whatever ends the attending, no order is begun after it
     _let_follow(batch, unfollowed, clock)

@@ -131,7 +131,8 @@ def _project(
         rows[row.symbol].append(row)
     waiting = {row.symbol for row in stored if row.state == Position.State.PENDING}
     ledger, sides = ledger_of(account, symbols), _filled_sides(account, waiting) | entry_sides(account, symbols)
-    book, brackets = ParameterBook(account), exits_by_activity(account, symbols)
+    # They belong to fills: where nothing was filled there is nothing to ask for.
+    book, brackets = ParameterBook(account), exits_by_activity(account, symbols) if ledger else {}
 
     def planned_exits(symbol: str, trip: RoundTrip) -> BracketExits | None:
         return exits_of(trip, brackets, partial(book.moved_at, symbol))

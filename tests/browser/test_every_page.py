@@ -89,7 +89,7 @@ def pages(browser: Browser, demo: dict[str, Any]) -> list[str]:
         return PAGES + found
 
 
-def go_through(person: Person, paths: list[str]) -> None:
+def go_through(person: Person, paths: list[str], *, with_axe: bool = True) -> None:
     findings: list[str] = []
     for path in paths:
         answer = person.page.goto(person.base + path)
@@ -97,7 +97,7 @@ def go_through(person: Person, paths: list[str]) -> None:
         assert answer.status == 200, path
         assert urlparse(person.page.url).path == urlparse(path).path
         expect(person.page.locator("h1").first).to_be_visible()
-        findings += person.grave_findings()
+        findings += person.grave_findings() if with_axe else []
         if not path.startswith("/admin/"):  # Django's own tables scroll sideways on a phone
             wide = person.page.evaluate("document.documentElement.scrollWidth - innerWidth")
             assert wide <= 0, f"{path} is {wide} px too wide"
@@ -109,7 +109,8 @@ def test_pages_of_ops(browser: Browser, demo: dict[str, Any], pages: list[str], 
     with Person(browser, demo, "ops", **LOOKS[look]) as ops:
         if look in SIZES:
             ops.page.set_viewport_size(SIZES[look])  # type: ignore[arg-type]
-        go_through(ops, [*pages, *FOR_OPS])
+        # Nothing that axe judges differs from "light" on a wide screen.
+        go_through(ops, [*pages, *FOR_OPS], with_axe=look != "wide")
 
 
 def test_pages_of_a_trader(browser: Browser, demo: dict[str, Any], pages: list[str]) -> None:
