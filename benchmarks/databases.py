@@ -57,6 +57,11 @@ def begin(file: Path) -> None:
         shutil.copyfile(migrated, file)
 
 
+def is_migrated() -> bool:
+    """Whether what `new_database` yields begins as a copy of the migrated file."""
+    return not server() and bool(os.environ.get(MIGRATED))
+
+
 def migrate(folder: Path) -> Path:
     """Make the file that others begin with. It is closed, so that nothing of it stands in a write-ahead log."""
     environment = os.environ | {"DATA_DIR": str(folder), "DATABASE_URL": f"sqlite:///{folder / 'migrated.sqlite3'}"}

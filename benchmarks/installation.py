@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from benchmarks.databases import new_database
+from benchmarks.databases import is_migrated, new_database
 from benchmarks.history import ROOT
 
 Found = TypeVar("Found")
@@ -77,7 +77,8 @@ def installation(folder: Path, simulator_url: str, **environment: str) -> Iterat
         from django.db import connections
 
         django.setup()
-        call_command("migrate", verbosity=0)
+        if not is_migrated():
+            call_command("migrate", verbosity=0)
         made = Installation(folder)
         try:
             yield made

@@ -148,7 +148,8 @@ def _one_page(scale: Scale, asked: Site) -> Iterator[Figure]:
     taken: dict[str, list[float]] = {path: [] for path in (*PAGES.values(), EMPTY, FRAMED)}
     for number in range(scale.repetitions + 1):
         for path, waited in taken.items():
-            waited.extend(asked.ask(path, WARM_UP) if number else [])
+            answers = asked.ask(path, 1 if scale.is_quick else WARM_UP)
+            waited.extend(answers if number else [])
     empty, framed = median(taken[EMPTY]), median(taken[FRAMED])
     for what, value, bound, bound_what in (
         ("the frame alone, p50", framed, empty, "an empty authenticated page"),

@@ -42,7 +42,7 @@ class Scale:
 
 FULL = Scale("full", 100_000, 1_000, 1_000, 10, repetitions=15, seconds=30.0)
 #: To see whether it works. What is compared with the goals is FULL.
-QUICK = Scale("quick", 2_000, 200, 100, 10, repetitions=3, seconds=3.0)
+QUICK = Scale("quick", 2_000, 200, 100, 10, repetitions=2, seconds=1.5)
 SCALES = {scale.name: scale for scale in (FULL, QUICK)}
 
 

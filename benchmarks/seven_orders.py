@@ -38,24 +38,26 @@ def slowest_submit(at_work: Desk, number: int) -> float:
     return max(taken)
 
 
-def measure(scale: Scale) -> list[Figure]:
+def figure(scale: Scale, at_work: Desk) -> Figure:
     ours, alone = [], []
+    for number in range(scale.repetitions):
+        ours.append(at_work.seconds_to_confirm(ORDERS))
+        alone.append(slowest_submit(at_work, number))
+        say(f"{number + 1}: {ours[-1] * 1000:.0f} ms, alone {alone[-1] * 1000:.0f} ms")
+    return Figure(
+        row="seven orders",
+        what=f"release to all {ORDERS} confirmed, at {LATENCY_MS:.0f} ms an answer",
+        value=median(ours) * 1000,
+        unit="ms",
+        goal=GOAL,
+        bound=median(alone) * 1000,
+        bound_what="the slowest of seven single submits by alpaca-py",
+    )
+
+
+def measure(scale: Scale) -> list[Figure]:
     with desk(scale) as at_work:
-        for number in range(scale.repetitions):
-            ours.append(at_work.seconds_to_confirm(ORDERS))
-            alone.append(slowest_submit(at_work, number))
-            say(f"{number + 1}: {ours[-1] * 1000:.0f} ms, alone {alone[-1] * 1000:.0f} ms")
-    return [
-        Figure(
-            row="seven orders",
-            what=f"release to all {ORDERS} confirmed, at {LATENCY_MS:.0f} ms an answer",
-            value=median(ours) * 1000,
-            unit="ms",
-            goal=GOAL,
-            bound=median(alone) * 1000,
-            bound_what="the slowest of seven single submits by alpaca-py",
-        )
-    ]
+        return [figure(scale, at_work)]
 
 
 if __name__ == "__main__":

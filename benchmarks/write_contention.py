@@ -1,57 +1,78 @@
 """Eight processes that write all the time, through the product and past it: python -m benchmarks.write_contention
 
 Each process takes one order of its own again and again through two of the product's transactions: it is claimed for
-sending, and noted as to be sent later. The bound are eight processes that execute the very statements of these
+sending, and noted as to be sent later. The bound are the same eight processes that execute the very statements of these
 transactions with sqlite3 alone (with psycopg on PostgreSQL), under the same settings of the database.
 """
 
-import argparse
-import json
+import multiprocessing
 import os
 import sqlite3
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import repeat
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
 from benchmarks.databases import server
-from benchmarks.history import ROOT
 from benchmarks.installation import installation
 from benchmarks.rows import Figure, Scale, run_alone, say
 
 GOAL = 0.7
 PROCESSES = 8
-_START_SECONDS = 60.0
+_WAIT_SECONDS = 60.0
 #: A statement with its values, and the statements of one transaction.
 Statement = tuple[str, tuple[Any, ...]]
 Group = list[Statement]
+#: Where the writers wait for each other; each is forked with it.
+_together: list[Barrier] = []
+
+
+@dataclass(frozen=True)
+class Written:
+    """What one writer did one way: transactions committed, those that failed, and what the first of them said."""
+
+    done: int
+    errors: int
+    error: str
 
 
 def measure(scale: Scale) -> list[Figure]:
-    with tempfile.TemporaryDirectory(prefix="contention-") as name, installation(Path(name), "http://127.0.0.1:9"):
+    with (
+        tempfile.TemporaryDirectory(prefix="contention-") as name,
+        # A line in the log for each transaction would be all that is seen.
+        installation(Path(name), "http://127.0.0.1:9", LOG_LEVEL="ERROR"),
+    ):
         orders = _make_orders()
-        say(f"{PROCESSES} processes write through the product for {scale.seconds:.0f} s")
-        ours, our_errors, what = _write("product", orders, scale.seconds, Path(name))
-        say(f"and past it: {ours / scale.seconds:.0f} transactions a second until now")
-        raw, raw_errors, _ = _write("raw", orders, scale.seconds, Path(name))
+        say(f"{PROCESSES} processes write through the product, and then past it, for {scale.seconds:.0f} s each")
+        through, past = _write(orders, scale.seconds)
+    ours, raw = (sum(one.done for one in way) / scale.seconds for way in (through, past))
     row = "write contention"
     tool = "psycopg" if server() else "sqlite3"
     return [
         Figure(
             row=row,
             what=f"transactions, {PROCESSES} processes for {scale.seconds:.0f} s",
-            value=ours / scale.seconds,
+            value=ours,
             unit="transactions/s",
             goal=GOAL,
-            bound=raw / scale.seconds,
+            bound=raw,
             bound_what=f"the same statements by {tool} alone, with the same settings",
             is_least=True,
-            note=f"{raw_errors} errors there",
+            note=f"{sum(one.errors for one in past)} errors there",
         ),
-        Figure(row=row, what="lock errors", value=our_errors, unit="errors", goal=0, note=what),
+        Figure(
+            row=row,
+            what="lock errors",
+            value=sum(one.errors for one in through),
+            unit="errors",
+            goal=0,
+            note=next((one.error for one in through if one.error), ""),
+        ),
     ]
 
 
@@ -76,28 +97,16 @@ def _make_orders() -> list[int]:
     return [order.pk for order in made]
 
 
-def _write(way: str, orders: list[int], seconds: float, folder: Path) -> tuple[int, int, str]:
-    """Return how many transactions were committed in that time, how many failed, and what the first one said."""
-    go, quiet = folder / f"go-{way}", os.environ | {"LOG_LEVEL": "ERROR"}  # a line for each would be all that is seen
-    command = [sys.executable, "-m", "benchmarks.write_contention", "--writer", way, str(seconds), str(go)]
-    writers = [
-        subprocess.Popen([*command, str(order)], cwd=ROOT, env=quiet, stdout=subprocess.PIPE, text=True)
-        for order in orders
-    ]
-    try:
-        for writer in writers:
-            assert writer.stdout is not None  # noqa: S101 - for the type checker
-            if writer.stdout.readline() != "ready\n":
-                sys.exit("a writer did not start")
-        go.touch()
-        answers = [json.loads(writer.communicate(timeout=seconds + _START_SECONDS)[0]) for writer in writers]
-    finally:
-        for writer in writers:
-            if writer.poll() is None:
-                writer.kill()
-            writer.wait()
-    told = [answer["error"] for answer in answers if answer["error"]]
-    return sum(a["done"] for a in answers), sum(a["errors"] for a in answers), told[0] if told else ""
+def _write(orders: list[int], seconds: float) -> tuple[list[Written], list[Written]]:
+    """Return what each did through the product, and past it."""
+    from django.db import connections
+
+    connections.close_all()  # no connection may be shared with a fork
+    forking = multiprocessing.get_context("fork")
+    _together[:] = [forking.Barrier(PROCESSES)]
+    with ProcessPoolExecutor(PROCESSES, mp_context=forking) as pool:
+        through, past = zip(*pool.map(_write_both_ways, orders, repeat(seconds)), strict=True)
+    return list(through), list(past)
 
 
 # --- One writer -------------------------------------------------------------------------------------------------
@@ -171,19 +180,17 @@ def _raw_steps(groups: list[Group]) -> list[Callable[[], object]]:
     return [lambda group=group: run(group) for group in spelled]  # type: ignore[misc]
 
 
-def write(way: str, seconds: float, go: Path, order_id: int) -> None:
-    import django
+def _write_both_ways(order_id: int, seconds: float) -> tuple[Written, Written]:
+    steps = _steps(order_id)
+    _captured(steps)  # imports and connects
+    through = _write_for(seconds, steps)
+    return through, _write_for(seconds, _raw_steps(_captured(steps)))
 
-    django.setup()
+
+def _write_for(seconds: float, steps: list[Callable[[], object]]) -> Written:
     from django.db import OperationalError
 
-    steps = _steps(order_id)
-    groups = _captured(steps)  # imports and connects, too
-    if way == "raw":
-        steps = _raw_steps(groups)
-    print("ready", flush=True)
-    while not go.exists():
-        time.sleep(0.001)
+    _together[0].wait(_WAIT_SECONDS)
     done, errors, first, end = 0, 0, "", time.monotonic() + seconds
     while time.monotonic() < end:
         for step in steps:
@@ -192,21 +199,9 @@ def write(way: str, seconds: float, go: Path, order_id: int) -> None:
                 done += 1
             except (OperationalError, sqlite3.OperationalError) as error:
                 errors, first = errors + 1, first or str(error)
-    print(json.dumps({"done": done, "errors": errors, "error": first}))
-
-
-def _be_writer() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--writer", choices=["product", "raw"], required=True)
-    parser.add_argument("seconds", type=float)
-    parser.add_argument("go", type=Path)
-    parser.add_argument("order", type=int)
-    options = parser.parse_args()
-    write(options.writer, options.seconds, options.go, options.order)
+    _together[0].wait(_WAIT_SECONDS)  # none goes on to the other way while some write this way
+    return Written(done, errors, first)
 
 
 if __name__ == "__main__":
-    if "--writer" in sys.argv:
-        _be_writer()
-    else:
-        run_alone(measure)
+    run_alone(measure)
