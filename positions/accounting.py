@@ -118,7 +118,8 @@ def as_broker_counts(entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
 
 def _in_order(entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
     found = entries if isinstance(entries, list) else list(entries)
-    if all(map(lt, map(_AT, found), map(_AT, islice(found, 1, None)))):  # as the database usually gives them
+    moments = list(map(_AT, found))
+    if all(map(lt, moments, islice(moments, 1, None))):  # as the database usually gives them
         return found
     return sorted(found, key=_ledger_order)
 
@@ -196,14 +197,16 @@ class _Trip:
         self.basis = (self.basis if self.qty is self.basis_qty else self.cost) + value
         self.qty = self.basis_qty = self.qty + entry.qty
         self.entered_cost += value
-        self.came_by |= _named(entry)
+        if entry.entered_by:
+            self.came_by |= _named(entry)
         self._keep(entry)
 
     def leave(self, entry: LedgerEntry, remaining: Decimal) -> None:
         self.qty = remaining
         self.left_qty += entry.qty
         self.left_value += entry.qty * entry.price
-        self.left_by |= _named(entry)
+        if entry.entered_by:
+            self.left_by |= _named(entry)
         self._keep(entry)
         if not remaining:
             self.closed_at = entry.at
@@ -230,27 +233,29 @@ class _Trip:
 
     def result(self, sequence: int) -> RoundTrip:
         cost = cut(self.cost) if self.qty else _ZERO
-        restated = cut(self.restated) if self.restated else _ZERO
-        entered_qty = self.qty - self.left_qty
+        paid = self.entered_cost + cut(self.restated) if self.restated else self.entered_cost
+        left_qty = plain(abs(self.left_qty))
         if self.closed_at is None:
+            entry_qty = plain(abs(self.qty - self.left_qty))
             average = self.basis / self.basis_qty
         else:
-            average = (self.entered_cost + self.restated) / entered_qty
+            entry_qty = left_qty  # all of it has left
+            average = (self.entered_cost + self.restated) / -self.left_qty
         return RoundTrip(
-            sequence=sequence,
-            side="short" if self.is_short else "long",
+            sequence,
+            "short" if self.is_short else "long",
             qty=plain(self.qty),
-            entry_qty=plain(abs(entered_qty)),
+            entry_qty=entry_qty,
             avg_entry_price=cut(average),
             cost_basis=cost,
-            exit_qty=plain(abs(self.left_qty)),
-            avg_exit_price=cut(self.left_value / self.left_qty) if self.left_qty else None,
-            realized_pl=plain(cost - restated - self.entered_cost - self.left_value),
+            exit_qty=left_qty,
+            avg_exit_price=cut(self.left_value / self.left_qty) if left_qty else None,
+            realized_pl=plain(cost - paid - self.left_value),
             opened_at=self.opened_at,
             closed_at=self.closed_at,
             is_estimated=self.is_estimated,
             entries=tuple(self.entries),
-            entered_by=", ".join(sorted(self.came_by | self.left_by)),
+            entered_by=", ".join(sorted(self.came_by | self.left_by)) if self.came_by or self.left_by else "",
         )
 
 
