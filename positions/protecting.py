@@ -25,6 +25,7 @@ from orders.identity import OWN_PREFIX
 from orders.lifecycle import TERMINAL_STATUSES
 from orders.models import Fill, Order, OrderChange
 from orders.protecting import record_protection
+from orders.unbooked import symbols_behind
 from positions.models import Position
 from positions.protection_plan import Decision, Exit, Step, next_step, whole_shares
 
@@ -199,7 +200,7 @@ def orphans(account: Account, now: datetime) -> list[Order]:
     symbols = {order.symbol for order in orders}
     held = set(Position.objects.open().filter(account=account, symbol__in=symbols).values_list("symbol", "side"))
     left = [order for order in orders if (order.symbol, "long" if order.side == "sell" else "short") not in held]
-    moving = _moving(account, {order.symbol for order in left}, now)
+    moving = _moving(account, symbols, now) | symbols_behind(account, symbols, now)
     refused = _changes_by_us(left).filter(state=OrderChange.State.REFUSED, settled_at__gt=now - AGAIN_AFTER)
     lately = set(refused.values_list("order_id", flat=True))
     return [order for order in left if order.symbol not in moving and order.pk not in lately]
@@ -229,19 +230,17 @@ def _decide(account: Account, positions: list[Position], now: datetime) -> list[
         return []
     symbols = {position.symbol for position in positions}
     exits, moving = _exits(account, positions), _moving(account, symbols, now)
+    behind = symbols_behind(account, symbols, now)  # after the exits, of which one may be booked as filled meanwhile
     return [
         (
             position,
             next_step(
-                qty=position.qty,
-                stop_loss=position.stop_loss,
-                target=position.target,
-                exits=exits[position.pk],
-                is_moving=position.symbol in moving,
+                qty=position.qty, stop_loss=position.stop_loss, target=position.target, exits=exits[position.pk],
+                is_moving=position.symbol in moving, is_behind=position.symbol in behind,
             ),
         )
         for position in positions
-    ]
+    ]  # fmt: skip
 
 
 def _moving(account: Account, symbols: Collection[str], now: datetime) -> set[str]:

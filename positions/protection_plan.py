@@ -87,8 +87,14 @@ def next_step(
     target: Decimal | None,
     exits: Sequence[Exit],
     is_moving: bool,
+    is_behind: bool = False,
 ) -> Decision:
-    """Decide for one open position of `qty` shares. `is_moving`: it filled a moment ago, or a change is under way."""
+    """Decide for one open position of `qty` shares. `is_moving`: it filled a moment ago, or a change is under way.
+
+    `is_behind`: Alpaca filled more in the symbol than the ledger has, so `qty` is not what is held.
+    """
+    if is_behind:
+        return Decision(step=Step.WAIT, reason="a fill is not in the books yet")
     own = sorted((order for order in exits if order.generation), key=lambda order: order.generation)
     if any(order.submission_state in IN_FLIGHT for order in own):
         return Decision(step=Step.WAIT, reason="its exits are on their way to Alpaca")

@@ -92,7 +92,8 @@ def _start(read_to: datetime | None, hold: datetime | None, rows: Rows | None, c
 def plan_reading(*, account: Account, window: Window) -> ReadingPlan:
     """Return what must be asked beyond the window: our orders that can change, and submits without an answer."""
     mine = Order.objects.filter(account=account).order_by()
-    working = dict(mine.filter(pk__in=alive_at_broker(account)).values_list("broker_order_id", "filled_qty"))
+    alive = mine.filter(pk__in=alive_at_broker(account)).values_list("broker_order_id", "pk", "filled_qty")
+    working = {broker_order_id: (pk, filled) for broker_order_id, pk, filled in alive}
     unsure = mine.filter(submission_state__in=[SubmissionState.SUBMITTING, SubmissionState.UNCONFIRMED])
     linked = mine.exclude(broker_order_id="")
     listed = linked.filter(submitted_at__isnull=False).exclude(status="held")
@@ -114,6 +115,16 @@ def plan_reading(*, account: Account, window: Window) -> ReadingPlan:
         held=dict(Position.objects.filter(account=account).open().order_by().values_list("symbol", "qty")),
         known_order_ids=frozenset(known.values_list("broker_order_id", flat=True))
         | {fill.broker_order_id for fill in fills.values()},
-        filled_qtys=working,
+        filled_qtys=_in_the_ledger(working),
         unconfirmed_client_order_ids=tuple(name for _, name in sorted(unsure.values_list("pk", "client_order_id"))),
     )
+
+
+def _in_the_ledger(working: Mapping[str, tuple[int, Decimal]]) -> dict[str, Decimal]:
+    """Return how much of each order its booked fills come to, which its state may be ahead of."""
+    began = {pk: broker_order_id for broker_order_id, (pk, filled) in working.items() if filled}
+    sums = dict.fromkeys(working, Decimal(0))
+    if began:
+        for pk, qty in Fill.objects.filter(order__in=began).order_by().values_list("order_id", "qty"):
+            sums[began[pk]] += qty
+    return sums

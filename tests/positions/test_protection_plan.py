@@ -201,6 +201,41 @@ def test_the_task_records_it_and_is_harmless_twice(db):
     assert (order.stop_loss_stop_price, order.limit_price) == (STOP, TARGET)
 
 
+@pytest.mark.parametrize(
+    ("exit_order", "at_alpaca"),
+    [
+        ("ours", {"status": "filled", "filled_qty": "10"}),
+        ("ours", {"status": "partially_filled", "filled_qty": "4"}),
+        ("a trader's", {"status": "filled", "filled_qty": "10"}),
+        ("a trader's", {"status": "partially_filled", "filled_qty": "4"}),
+    ],
+)
+def test_shares_that_alpaca_sold_are_not_sold_again_before_their_fill_is_booked(db, exit_order, at_alpaca):
+    account = make_account(protection_plan="oco")
+    make_fill(at=minutes(-60))
+    rebuild_position(account=account, symbol="QCOM", now=NOW)
+    sold = make_order(side="sell", broker_updated_at=NOW, **at_alpaca)
+    if exit_order == "ours":
+        Order.objects.filter(pk=sold.pk).update(
+            origin="protection", client_order_id=f"ts-p-position{Position.objects.get().pk}g1-abc",
+            stop_loss_stop_price=STOP, take_profit_limit_price=TARGET,
+        )  # fmt: skip
+    assert protect_positions(account=account, now=NOW) == 0
+    make_fill(sold, qty=at_alpaca["filled_qty"], at=minutes(-1))
+    rebuild_position(account=account, symbol="QCOM", now=NOW)
+    Order.objects.filter(pk=sold.pk, status="filled").update(is_booked=True)
+    assert protect_positions(account=account, now=NOW) == 0
+
+
+def test_exits_of_a_position_whose_entry_fill_is_on_its_way_are_not_cleared_away(db):
+    account = make_account(protection_plan="oco")
+    make_order(status="filled", filled_qty="10", broker_updated_at=NOW)
+    exits = make_order(side="sell", origin="protection", client_order_id="ts-p-position1g1-abc")
+    assert protect_positions(account=account, now=NOW) == 0
+    Order.objects.exclude(pk=exits.pk).update(is_booked=True)
+    assert protect_positions(account=account, now=NOW) == 1
+
+
 def test_two_generations_of_a_position_never_share_a_number(db):
     """Whoever looked before the other's commit finds it under way, and records nothing."""
     account = make_account(protection_plan="oco")
