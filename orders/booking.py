@@ -6,6 +6,7 @@ back, a fill is booked once by its activity id, and each step is an event on the
 
 import logging
 from collections.abc import Callable, Iterable
+from copy import copy
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -18,8 +19,10 @@ from broker.types import BrokerFill, BrokerOrder
 from orders.errors import OrdersError
 from orders.legs import legs_of
 from orders.lifecycle import SubmissionState, is_terminal
-from orders.models import Batch, Fill, Order, OrderEvent
+from orders.models import Batch, Fill, Order
+from orders.time_line import add_events, tell_news
 from work import correlation
+from work.statements import update
 
 log = logging.getLogger(__name__)
 
@@ -54,10 +57,31 @@ def book_facts(
     """
     with transaction.atomic():
         order = Order.objects.select_related("account").get(pk=order_id)
-        with correlation.carrying(order.correlation_id):
-            if _book_facts(order, facts, fills, now, actor) and not (follows_later and order.filled_qty == 0):
-                let_positions_follow(account=order.account, symbols={order.symbol}, now=now)
+        _book_and_follow(order, facts, fills, now, actor, follows_later=follows_later)
     return order
+
+
+def book_answer(*, order: Order, facts: BrokerOrder, now: datetime, actor: str, follows_later: bool = False) -> None:
+    """Book the answer to a submit, inside a transaction, without reading the order: it is as its claim left it.
+
+    If it is not, nothing is written before it was read. `order` is left as it is, since all this may have to be run
+    again after the transaction has failed.
+    """
+    _book_and_follow(copy(order), facts, (), now, actor, follows_later=follows_later)
+
+
+def _book_and_follow(
+    order: Order,
+    facts: BrokerOrder | None,
+    fills: Iterable[BrokerFill],
+    now: datetime,
+    actor: str,
+    *,
+    follows_later: bool,
+) -> None:
+    with correlation.carrying(order.correlation_id):
+        if _book_facts(order, facts, fills, now, actor) and not (follows_later and order.filled_qty == 0):
+            let_positions_follow(account=order.account, symbols={order.symbol}, now=now)
 
 
 def _book_facts(
@@ -107,14 +131,14 @@ def book_order(*, order: Order, facts: BrokerOrder, now: datetime, actor: str) -
             return False
         columns = _facts(facts) | ({} if linked else _link(order, facts, now))
         columns["is_booked"] = _is_booked(order, facts.status, facts.filled_qty)
-        as_seen = Order.objects.filter(
-            pk=order.pk,
-            submission_state=order.submission_state,
-            status=order.status,
-            broker_updated_at=order.broker_updated_at,
-        )
-        if as_seen.update(**columns):
-            _tell(order, facts, linked=linked, now=now, actor=actor)
+        as_seen = {
+            "id": order.pk,
+            "submission_state": order.submission_state,
+            "status": order.status,
+            "broker_updated_at": order.broker_updated_at,
+        }
+        if update(Order, where=as_seen, columns=columns).run():
+            tell_news(order, facts, linked=linked, now=now, actor=actor)
             for name, value in columns.items():
                 setattr(order, name, value)
             return True
@@ -145,7 +169,7 @@ def book_fill(*, order: Order, fill: BrokerFill, now: datetime, actor: str) -> F
             return None
         raise
     text = f"{plain(fill.qty)} at {plain(fill.price)}, {fill.activity_id}"
-    _event(order, "fill", text, now=now, actor=actor)
+    add_events(order.pk, ("fill", text), now=now, actor=actor)
     is_booked = _is_booked(order, order.status, order.filled_qty)
     if is_booked != order.is_booked:
         order.is_booked = is_booked
@@ -169,7 +193,7 @@ def import_order(
             if known is None:
                 raise
         else:
-            _event(order, "imported", f"Taken over from Alpaca as {facts.status}.", now=now, actor=actor)
+            add_events(order.pk, ("imported", f"Taken over from Alpaca as {facts.status}."), now=now, actor=actor)
             return order
     book_order(order=known, facts=facts, now=now, actor=actor)
     return known
@@ -259,23 +283,3 @@ def _known(account: Account, facts: BrokerOrder) -> Order | None:
     ours = Order.objects.filter(account=account)
     linked = ours.filter(broker_order_id=facts.broker_order_id).first()
     return linked or ours.filter(client_order_id=facts.client_order_id, broker_order_id="").first()
-
-
-# --- Telling -------------------------------------------------------------------------------------------------
-
-
-def _tell(order: Order, facts: BrokerOrder, *, linked: bool, now: datetime, actor: str) -> None:
-    if not linked:
-        _event(order, "confirmed", f"Alpaca has it as {facts.broker_order_id}.", now=now, actor=actor)
-        log.info("order %s %s confirmed as %s", order.pk, order.client_order_id, facts.broker_order_id)
-    if (order.status, order.filled_qty) == (facts.status, facts.filled_qty):
-        return
-    filled = f", {plain(facts.filled_qty)} filled" if facts.filled_qty else ""
-    price = f" at {plain(facts.filled_avg_price)}" if facts.filled_avg_price and facts.filled_qty else ""
-    before = f"{order.status} → " if order.status else ""
-    _event(order, "status", f"{before}{facts.status}{filled}{price}", now=now, actor=actor)
-    log.info("order %s %s: %s%s%s", order.pk, order.client_order_id, facts.status, filled, price)
-
-
-def _event(order: Order, kind: str, text: str, *, now: datetime, actor: str) -> None:
-    OrderEvent.objects.create(order=order, at=now, kind=kind, text=text[:500], actor=actor)

@@ -1,10 +1,12 @@
 """The row of an order that leaves only after others were cancelled: how far that is, and what was seen at its start."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
+
+from work.statements import Moment
 
 #: The cancels must be proven, and the order claimed after that, within so long.
 PATIENCE = timedelta(seconds=30)
@@ -40,12 +42,12 @@ class CancelFirst(models.Model):
         return f"cancel first, for order {self.order_id}: {self.state}"
 
 
-def is_fresh(name: str, now: datetime) -> Q:
+def is_fresh(name: str, now: Moment) -> Q:
     """The moment lies less than PATIENCE ago; one in times to come was noted while the clock was wrong."""
     return Q(**{f"{name}__gt": now - PATIENCE, f"{name}__lte": now + PATIENCE})
 
 
-def may_leave(now: datetime) -> Q:
+def may_leave(now: Moment) -> Q:
     """Orders that wait for no cancels, or whose cancels were proven a moment ago. A proof grows old: what held no
     share then may hold some now."""
     proven = Q(is_fresh("proven_at", now), state=CancelFirst.State.PROVEN)

@@ -18,13 +18,16 @@ from broker.errors import (
 )
 from broker.gateway import Gateway
 from broker.types import BrokerOrder, OrderRequest
-from orders.booking import book_facts
+from orders.booking import book_answer
 from orders.crash_points import reached
 from orders.lifecycle import SubmissionState
-from orders.models import Order, OrderEvent
+from orders.models import Order
+from orders.time_line import add_events
+from work.statements import update
 
 log = logging.getLogger(__name__)
 ACTOR = "system:send"
+_STILL_OPEN = (SubmissionState.SUBMITTING.value, SubmissionState.UNCONFIRMED.value)
 _REFUSED_KEYS_PAUSE = 30.0
 _NO_CONNECTION_PAUSE, _LONGEST_PAUSE = 2.0, 30.0
 
@@ -120,28 +123,30 @@ def _request(order: Order) -> OrderRequest:
 
 def note(order: Order, outcome: Outcome, now: datetime, *, follows_later: bool = False) -> None:
     """Write the outcome down, in one short transaction that may be run again. `follows_later`: see `book_facts`."""
-    with transaction.atomic():
-        match outcome:
-            case Accepted(facts):
-                book_facts(order_id=order.pk, facts=facts, now=now, actor=ACTOR, follows_later=follows_later)
-            case Refused(text):
-                _write(order, "rejected", text, now, submission_state=SubmissionState.REJECTED, refusal=text[:500])
-            case Later(text, seconds):
-                # Spread, so that several processes do not come back in the same moment.
-                not_before = now + timedelta(seconds=seconds + order.pk % 10 / 20)
-                waiting = {"submission_state": SubmissionState.RECORDED, "refusal": text[:500]}
-                _write(order, "waiting", text, now, **waiting, not_before=not_before)
-            case Unknown(text):
-                state = SubmissionState.UNCONFIRMED
-                _write(order, "unconfirmed", text, now, submission_state=state, unconfirmed_at=now)
-        reached("before_commit")
+    match outcome:
+        case Accepted(facts):
+            with transaction.atomic():
+                book_answer(order=order, facts=facts, now=now, actor=ACTOR, follows_later=follows_later)
+                reached("before_commit")
+        case Refused(text):
+            _write(order, "rejected", text, now, submission_state=SubmissionState.REJECTED.value, refusal=text[:500])
+        case Later(text, seconds):
+            # Spread, so that several processes do not come back in the same moment.
+            not_before = now + timedelta(seconds=seconds + order.pk % 10 / 20)
+            waiting = {"submission_state": SubmissionState.RECORDED.value, "refusal": text[:500]}
+            _write(order, "waiting", text, now, **waiting, not_before=not_before)
+        case Unknown(text):
+            state = SubmissionState.UNCONFIRMED.value
+            _write(order, "unconfirmed", text, now, submission_state=state, unconfirmed_at=now)
 
 
 def _write(order: Order, kind: str, text: str, now: datetime, **columns: object) -> None:
     """Write it only if it is still about this attempt: a look-up may have been quicker."""
-    still_open = (SubmissionState.SUBMITTING, SubmissionState.UNCONFIRMED)
-    mine = Order.objects.filter(pk=order.pk, send_count=order.send_count, submission_state__in=still_open)
-    if not mine.update(**columns):
-        return
-    OrderEvent.objects.create(order=order, at=now, kind=kind, text=text[:500], actor=ACTOR)
+    mine = {"id": order.pk, "send_count": order.send_count, "submission_state": _STILL_OPEN}
+    written = update(Order, where=mine, columns=columns)
+    with transaction.atomic():
+        if not written.run():
+            return
+        add_events(order.pk, (kind, text), now=now, actor=ACTOR)
+        reached("before_commit")
     log.warning("order %s %s %s: %s", order.pk, order.client_order_id, kind, text)

@@ -9,6 +9,7 @@ from django.db.models import Q
 
 from orders.chain_models import may_leave
 from orders.lifecycle import IN_FLIGHT, TERMINAL_STATUSES, SubmissionState
+from work.statements import Moment
 
 if TYPE_CHECKING:
     from orders.models import Batch, Fill, Order  # noqa: F401
@@ -20,13 +21,13 @@ LONGEST_APPOINTMENT = timedelta(minutes=5)
 SEND_WITHIN = timedelta(hours=12)
 
 
-def due_for_sending(now: datetime) -> Q:
+def due_for_sending(now: Moment) -> Q:
     """Orders whose waiting time, if any, is over."""
     never_set = Q(not_before__isnull=True)
     return never_set | Q(not_before__lte=now) | Q(not_before__gt=now + LONGEST_APPOINTMENT)
 
 
-def unbatched(now: datetime) -> Q:
+def unbatched(now: Moment) -> Q:
     """Protective orders, which come in no batch: wanted lately enough."""
     return Q(batch__isnull=True, origin="protection", recorded_at__gt=now - SEND_WITHIN)
 
@@ -116,7 +117,7 @@ class BatchQuerySet(models.QuerySet["Batch"]):
         """Scheduled batches whose time has come."""
         return self.filter(state="scheduled").filter(Q(scheduled_for__isnull=True) | Q(scheduled_for__lte=now))
 
-    def sending(self, now: datetime) -> "BatchQuerySet":
+    def sending(self, now: Moment) -> "BatchQuerySet":
         """Released, and lately enough."""
         fresh = Q(released_at__isnull=True) | Q(released_at__gt=now - SEND_WITHIN)
         return self.filter(fresh, state="released")
