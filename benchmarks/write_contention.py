@@ -140,6 +140,7 @@ def _captured(steps: list[Callable[[], object]]) -> list[Group]:
     from django.db import connection
 
     groups: list[Group] = []
+    connection.ensure_connection()  # It adds the product's own wrapper; the last one is what is taken off below.
 
     def keep(execute: Callable[..., Any], sql: str, values: Any, many: bool, context: Any) -> Any:  # noqa: FBT001
         if not sql.startswith("BEGIN"):
@@ -153,8 +154,11 @@ def _captured(steps: list[Callable[[], object]]) -> list[Group]:
     return groups
 
 
-def _raw_steps(groups: list[Group]) -> list[Callable[[], object]]:
-    """The same statements without Django."""
+def _raw_steps(groups: list[Group], next_groups: list[Group]) -> list[Callable[[], object]]:
+    """The same statements without Django, each of which must find its row as the product's does.
+
+    A number that was one more in the next round (the order's attempt) is one more in each round.
+    """
     from django.conf import settings
     from django.db import connection
 
@@ -168,23 +172,36 @@ def _raw_steps(groups: list[Group]) -> list[Callable[[], object]]:
         opened = psycopg.connect(os.environ["DATABASE_URL"], autocommit=True)
         begin, mark = "BEGIN", "%s"
 
-    def run(group: Group) -> None:
+    def run(group: list[tuple[str, list[Any], list[int]]]) -> None:
         opened.execute(begin)
-        for sql, values in group:
+        for sql, values, counted in group:
+            for place in counted:
+                values[place] += 1
             cursor = opened.execute(sql, values)
-            if cursor.description:
-                cursor.fetchall()
+            if not (cursor.fetchall() if cursor.description else cursor.rowcount):
+                raise SystemExit(f"this did nothing in the bound: {sql} {values}")
         opened.execute("COMMIT")
 
-    spelled = [[(sql.replace("%s", mark), values) for sql, values in group] for group in groups]
+    spelled = [
+        [
+            (sql.replace("%s", mark), list(values), _counted(before, values))
+            for (_, before), (sql, values) in zip(group, next_group, strict=True)
+        ]
+        for group, next_group in zip(groups, next_groups, strict=True)
+    ]
     return [lambda group=group: run(group) for group in spelled]  # type: ignore[misc]
+
+
+def _counted(before: tuple[Any, ...], values: tuple[Any, ...]) -> list[int]:
+    pairs = enumerate(zip(before, values, strict=True))
+    return [place for place, (old, new) in pairs if isinstance(new, int) and new == old + 1]
 
 
 def _write_both_ways(order_id: int, seconds: float) -> tuple[Written, Written]:
     steps = _steps(order_id)
-    _captured(steps)  # imports and connects
+    _captured(steps)  # imports and compiles
     through = _write_for(seconds, steps)
-    return through, _write_for(seconds, _raw_steps(_captured(steps)))
+    return through, _write_for(seconds, _raw_steps(_captured(steps), _captured(steps)))
 
 
 def _write_for(seconds: float, steps: list[Callable[[], object]]) -> Written:
