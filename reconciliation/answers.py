@@ -11,8 +11,10 @@ from django_htmx.middleware import HtmxDetails
 
 from orders.account_choice import chosen_account
 from reconciliation.board import Board
+from reconciliation.cause_fingerprint import reader_fingerprint
 from reconciliation.forms import write_shown
 from reconciliation.looking_after import PERMISSION, people_who_may
+from ui.formatting import NEW_YORK
 from ui.htmx import wants_fragment
 
 BOARD = ("reconciliation/index.html", "reconciliation/_board_answer.html")
@@ -28,7 +30,9 @@ def board_context(request: HttpRequest, path: str, **more: Any) -> dict[str, Any
         username=request.user.get_username(),
     )
     people = list(people_who_may()) if request.user.has_perm(PERMISSION) else []
-    return {"board": board, "board_href": path, "shown": write_shown(board.proposed), "people": people, **more}
+    reader = reader_fingerprint(request.user, people, board.now.astimezone(NEW_YORK).date())
+    shown = write_shown(board.proposed)
+    return {"board": board, "board_href": path, "shown": shown, "people": people, "reader": reader, **more}
 
 
 def board_path(request: HttpRequest) -> str:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from reconciliation.broker_wording import acts_in_words
+from reconciliation.cause_fingerprint import fingerprint
 from reconciliation.columns import Row, columns
 from reconciliation.entered_asking import Asked, asks_for
 from reconciliation.entered_facts import whose_price
@@ -99,6 +100,10 @@ class Cause:
     @property
     def asked(self) -> Asked | None:
         return asks_for(self.drift)
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self)
 
     @property
     def can_be_approved(self) -> bool:
