@@ -1,4 +1,4 @@
-"""Ask for the next page while the last one is being worked on: the two take about as long as each other."""
+"""Ask for the next page, and read it, while the last one is being worked on: both take about as long."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -6,8 +6,11 @@ from threading import Thread
 from typing import Any
 
 from broker.answers import Answer
+from broker.errors import UnreadableAnswer
 
 Parameters = dict[str, str]
+#: Makes values of a body; raises UnreadableAnswer.
+Read = Callable[[bytes], Any]
 
 
 class Ahead:
@@ -16,24 +19,29 @@ class Ahead:
     Whoever asks for something else than was begun, or stops asking, leaves the answer to be forgotten.
     """
 
-    def __init__(self, get: Callable[[str, Parameters], Answer], path: str, has_room: Callable[[], bool]) -> None:
+    def __init__(
+        self, get: Callable[[str, Parameters], Answer], path: str, has_room: Callable[[], bool], read: Read
+    ) -> None:
         self._get = get
         self._path = path
         self._has_room = has_room
-        self._begun: tuple[Parameters, Future[Answer]] | None = None
+        self._read = read
+        self._begun: tuple[Parameters, Future[tuple[Answer, Any]]] | None = None
+        self._was_read: tuple[Answer, Any] | None = None
 
     def begin(self, parameters: Parameters) -> bool:
         """Ask, unless the request would have to wait its turn: then nothing is begun."""
         if not self._has_room():
             return False
-        answer: Future[Answer] = Future()
+        answer: Future[tuple[Answer, Any]] = Future()
         self._begun = (parameters, answer)
         Thread(target=self._ask, args=(parameters, answer), name="ahead", daemon=True).start()
         return True
 
-    def _ask(self, parameters: Parameters, answer: "Future[Answer]") -> None:
+    def _ask(self, parameters: Parameters, answer: "Future[tuple[Answer, Any]]") -> None:
         try:
-            answer.set_result(self._get(self._path, parameters))
+            found = self._get(self._path, parameters)
+            answer.set_result((found, self._values(found)))
         except BaseException as error:  # it is raised where the answer is wanted
             answer.set_exception(error)
 
@@ -42,5 +50,19 @@ class Ahead:
         if self._begun is None:
             return None
         (asked, answer), self._begun = self._begun, None
-        result: Any = answer.result()
-        return result if asked == parameters else None
+        self._was_read = answer.result() if asked == parameters else None
+        return self._was_read[0] if self._was_read else None
+
+    def values(self, answer: Answer) -> Any:
+        """Return what an answer says, which was mostly read already. Raises UnreadableAnswer."""
+        was_read, self._was_read = self._was_read, None
+        if was_read and was_read[0] is answer and was_read[1] is not None:
+            return was_read[1]
+        return self._read(answer.body)
+
+    def _values(self, answer: Answer) -> Any:
+        """None where it must be judged by whoever takes it."""
+        try:
+            return self._read(answer.body) if answer.is_success else None
+        except UnreadableAnswer:
+            return None

@@ -10,8 +10,8 @@ from urllib.parse import quote
 from django.conf import settings
 from django.utils import timezone
 
-from broker import accounts, mapping, times
-from broker.ahead import Ahead, Parameters
+from broker import accounts, history_pages, mapping, times
+from broker.ahead import Ahead, Parameters, Read
 from broker.alpaca_client import AlpacaClient
 from broker.answers import Answer, cancel_error, rate_news, replace_error, retry_after, submit_error
 from broker.budget import Budget, budget_of
@@ -170,7 +170,7 @@ class AlpacaGateway:
     ) -> Iterator[OrdersPage]:
         walk = self._walk_orders("all")
         if reads_ahead:
-            walk.ask, walk.begin = self._asking_ahead("/orders")
+            walk.ask, walk.begin = self._asking_ahead("/orders", history_pages.orders_of)
         if after is not None:
             walk.parameters["after"] = times.rfc3339(after)
         if cursor:
@@ -186,7 +186,7 @@ class AlpacaGateway:
     ) -> Iterator[ActivitiesPage]:
         walk = self._walk_activities("/account/activities", {}, cursor)
         if reads_ahead:
-            walk.ask, walk.begin = self._asking_ahead("/account/activities")
+            walk.ask, walk.begin = self._asking_ahead("/account/activities", history_pages.activities_of)
         if after is not None:
             # Whole seconds are what the specification promises to read; earlier only brings more.
             walk.parameters["after"] = times.rfc3339(after.replace(microsecond=0))
@@ -256,11 +256,11 @@ class AlpacaGateway:
     def _asking(self, path: str) -> Callable[[dict[str, str]], list[Any]]:
         return lambda parameters: self._read_list(path, parameters)
 
-    def _asking_ahead(self, path: str) -> tuple[Ask, Begin]:
+    def _asking_ahead(self, path: str, read: Read) -> tuple[Ask, Begin]:
         """As `_asking`, and beside it what begins the next question while the caller works on the last answer."""
         client = self._connect()
         self._clients.append(client)
-        ahead = Ahead(client.get, path, self._budget.take_at_once)
+        ahead = Ahead(client.get, path, self._budget.take_at_once, read)
         return lambda parameters: self._read_list(path, parameters, ahead), ahead.begin
 
     def _read_list(self, path: str, parameters: dict[str, str] | None = None, ahead: Ahead | None = None) -> list[Any]:
@@ -283,7 +283,9 @@ class AlpacaGateway:
             self._note(answer)
             return answer
 
-        return read_patiently(f"GET /v2{path}", ask, self._sleep)
+        if ahead is None:
+            return read_patiently(f"GET /v2{path}", ask, self._sleep)
+        return read_patiently(f"GET /v2{path}", ask, self._sleep, ahead.values)
 
     def _note(self, answer: Answer) -> None:
         if answer.status == 429:

@@ -5,8 +5,11 @@ The values arrive in the database as the fields would have brought them there.
 """
 
 import json
+import sqlite3
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
+from itertools import chain
 from operator import itemgetter
 from typing import Any
 
@@ -15,8 +18,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.transaction import get_connection
 
 from broker.decimals import ExactDecimalField, plain
+from broker.types import RawText
 
 Convert = Callable[[Any], Any]
+#: Enough that the statement itself costs nothing, few enough that it is held in memory.
+ROWS_IN_A_STATEMENT = 100
 _AS_THEY_ARE = (models.CharField, models.TextField, models.BooleanField, models.IntegerField, models.ForeignKey)
 
 
@@ -35,11 +41,16 @@ def insert_rows(model: type[models.Model], columns: Sequence[str], rows: Iterabl
     alike = {name: field.get_default() for name, field in fields.items() if name not in columns} | same
     fixed = tuple(_converted(fields[name], [value], connection)[0] for name, value in alike.items())
     prepared = [_converted(fields[name], map(itemgetter(i), rows), connection) for i, name in enumerate(columns)]
+    ready = list(zip(*prepared, strict=True))
     with transaction.atomic(using=alias), connection.cursor() as cursor:
-        cursor.executemany(
-            _statement(model, [*columns, *alike], connection),
-            [values + fixed for values in zip(*prepared, strict=True)],
-        )
+        at_once = _rows_in_a_statement(connection, len(columns), len(fixed))
+        left = len(ready) % at_once if at_once else len(ready)
+        if blocks := [ready[at : at + at_once] for at in range(0, len(ready) - left, at_once or 1)]:
+            statement = _statement_of_many(model, columns, list(alike), at_once, connection)
+            cursor.executemany(statement, [(*fixed, *chain.from_iterable(block)) for block in blocks])
+        if left:
+            statement = _statement(model, [*columns, *alike], connection)
+            cursor.executemany(statement, [values + fixed for values in ready[-left:]])
 
 
 def look_up(
@@ -65,6 +76,27 @@ def look_up(
     return found
 
 
+def _rows_in_a_statement(connection: BaseDatabaseWrapper, columns: int, alike: int) -> int:
+    """How many rows one statement takes on SQLite; 0 for one by one, as PostgreSQL's driver sends them together.
+
+    While SQLite works, other threads of the process go on; between two statements it waits for them to let it in.
+    """
+    if connection.vendor != "sqlite":
+        return 0
+    most_values: int = connection.connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
+    return min(ROWS_IN_A_STATEMENT, (most_values - alike) // max(columns, 1))
+
+
+def _statement_of_many(
+    model: type[models.Model], columns: Sequence[str], alike: Sequence[str], rows: int, connection: BaseDatabaseWrapper
+) -> str:
+    """What is alike in all rows is given once, before them."""
+    values = ", ".join([f"({', '.join(['%s'] * len(columns))})"] * rows)
+    chosen = ", ".join([*(f"column{number}" for number in range(1, len(columns) + 1)), *["%s"] * len(alike)])
+    begin, _, _ = _statement(model, [*columns, *alike], connection).rpartition(" VALUES ")
+    return f"{begin} SELECT {chosen} FROM (VALUES {values})"  # noqa: S608  # our own names
+
+
 def _statement(model: type[models.Model], names: Sequence[str], connection: BaseDatabaseWrapper) -> str:
     quote, fields = connection.ops.quote_name, {field.attname: field for field in model._meta.local_concrete_fields}
     columns = ", ".join(quote(str(fields[name].column)) for name in names)
@@ -80,7 +112,7 @@ def _converted(field: "models.Field[Any, Any]", values: Iterable[Any], connectio
 def _converter(field: "models.Field[Any, Any]", connection: BaseDatabaseWrapper) -> Convert | None:
     """Return what makes the field's values ready for the database; None where they are so already."""
     if isinstance(field, models.JSONField):
-        return json.dumps if field.encoder is None else lambda value: json.dumps(value, cls=field.encoder)
+        return partial(_spell_json, encoder=field.encoder)
     if isinstance(field, ExactDecimalField):
         return plain if connection.vendor == "sqlite" else None
     if isinstance(field, models.DateTimeField):
@@ -88,6 +120,10 @@ def _converter(field: "models.Field[Any, Any]", connection: BaseDatabaseWrapper)
     if isinstance(field, _AS_THEY_ARE):
         return None
     return lambda value: field.get_db_prep_save(value, connection)
+
+
+def _spell_json(value: Any, encoder: type[json.JSONEncoder] | None) -> str:
+    return value if value.__class__ is RawText else json.dumps(value, cls=encoder)
 
 
 def _spell_moment(connection: BaseDatabaseWrapper) -> Convert:

@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from broker import mapping, times
+from broker import times
 from broker.errors import BrokerUnavailable, UnreadableAnswer
+from broker.history_pages import as_activity, as_order
 from broker.types import ActivitiesPage, BrokerActivity, BrokerFill, BrokerOrder, OrdersPage
 
 ORDERS_LIMIT = 500
 ACTIVITIES_LIMIT = 100
 
+#: The rows of one page, as JSON or read already.
 Ask = Callable[[dict[str, str]], list[Any]]
 #: Told what will most likely be asked next, before a page is given out; True when that is under way already.
 Begin = Callable[[dict[str, str]], bool]
@@ -162,7 +164,7 @@ class OrdersWalk:
         return {name: value for name, value in self.parameters.items() if name != "after"} | place
 
     def _checked(self, rows: list[Any]) -> list[BrokerOrder]:
-        orders = [mapping.to_order(row) for row in rows]
+        orders = list(map(as_order, rows))
         if len({order.broker_order_id for order in orders}) < len(orders):
             raise contradiction("an order comes twice in one page")
         self._submitted = {order.broker_order_id: submitted(order) for order in orders}
@@ -236,7 +238,7 @@ class ActivitiesWalk:
                 held, held_since = rows, asked_at
 
     def _fetch(self) -> list[Row]:
-        rows = [mapping.to_activity(row) for row in self.ask(self._question())]
+        rows = list(map(as_activity, self.ask(self._question())))
         ids = {row.activity_id for row in rows}
         if len(ids) < len(rows) or ids & self._previous:
             raise contradiction("an activity comes twice")

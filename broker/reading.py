@@ -12,8 +12,20 @@ READ_ATTEMPTS = 3
 _FIRST_PAUSE_SECONDS = 0.25
 
 
-def read_patiently(call: str, ask: Callable[[], Answer], sleep: Callable[[float], None]) -> Any:
-    """Ask up to three times, for what may pass: no connection, a broken answer, 5xx, 429. Return the document."""
+def _document(answer: Answer) -> Any:
+    return mapping.parse_json(answer.body)
+
+
+def read_patiently(
+    call: str,
+    ask: Callable[[], Answer],
+    sleep: Callable[[float], None],
+    values: Callable[[Answer], Any] = _document,
+) -> Any:
+    """Ask up to three times, for what may pass: no connection, a broken answer, 5xx, 429. Return the document.
+
+    `values` makes something else of it than its JSON, or raises UnreadableAnswer, which is a broken answer.
+    """
     failure: BrokerError | None = None
     for attempt in range(READ_ATTEMPTS):
         if attempt:
@@ -21,7 +33,7 @@ def read_patiently(call: str, ask: Callable[[], Answer], sleep: Callable[[float]
         try:
             answer = ask()
             if answer.is_success:
-                return mapping.parse_json(answer.body)
+                return values(answer)
             failure = read_error(call, answer)
             if not answer.is_worth_repeating:
                 raise failure

@@ -12,6 +12,12 @@ from typing import Any
 Raw = Mapping[str, Any]
 
 
+class RawText(str):
+    """JSON as it was sent, fit to be stored as it is: what is read of it again is what `raw` says."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerAccount:
     account_id: str
@@ -92,6 +98,7 @@ class BrokerOrder:
     subtag: str
     leg_ids: tuple[str, ...]
     raw: Raw = field(compare=False)
+    raw_text: RawText | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +115,7 @@ class BrokerFill:
     leaves_qty: Decimal | None
     transaction_time: datetime
     raw: Raw = field(compare=False)
+    raw_text: RawText | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

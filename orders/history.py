@@ -15,10 +15,10 @@ from orders.errors import OrdersMissing
 from orders.models import Fill, Order
 from work import correlation
 
-_EXECUTION = ("activity_id", "symbol", "qty", "price", "transaction_time", "raw")
+_EXECUTION = ("activity_id", "symbol", "qty", "price", "transaction_time")
 _execution = attrgetter(*_EXECUTION)
 #: The broker's facts in the sequence of the columns that they are written to.
-_in_a_row = attrgetter("client_order_id", "broker_order_id", *TERMS, *FACTS, "updated_at", "raw")
+_in_a_row = attrgetter("client_order_id", "broker_order_id", *TERMS, *FACTS, "updated_at")
 
 
 def import_orders(*, account: Account, orders: Sequence[BrokerOrder], origin: str, now: datetime, actor: str) -> int:
@@ -46,7 +46,7 @@ def _insert_imported(account: Account, orders: Sequence[BrokerOrder], origin: st
     insert_rows(
         Order,
         ["client_order_id", "broker_order_id", *TERMS, *FACTS, "broker_updated_at", "raw", "is_booked"],
-        [(*_in_a_row(facts), ended_unfilled(facts)) for facts in orders],
+        [(*_in_a_row(facts), facts.raw_text or facts.raw, ended_unfilled(facts)) for facts in orders],
         **confirmed(now),
         account_id=account.pk,
         origin=origin,
@@ -66,8 +66,11 @@ def import_fills(*, account: Account, fills: Sequence[BrokerFill], now: datetime
         raise OrdersMissing(missing)
     insert_rows(
         Fill,
-        [*_EXECUTION, "order_id", "side"],
-        [(*_execution(fill), orders[fill.broker_order_id], side_of(fill)) for fill in by_id.values()],
+        [*_EXECUTION, "raw", "order_id", "side"],
+        [
+            (*_execution(fill), fill.raw_text or fill.raw, orders[fill.broker_order_id], side_of(fill))
+            for fill in by_id.values()
+        ],
         account_id=account.pk,
         recorded_at=now,
     )

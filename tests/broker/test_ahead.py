@@ -1,6 +1,6 @@
 """The next page is asked for while the last one is worked on, and is read as if it had been asked for in its turn."""
 
-from threading import Event
+from threading import Event, current_thread
 from typing import Any
 
 import pytest
@@ -25,7 +25,7 @@ def test_an_answer_is_on_its_way_at_once_and_given_once() -> None:
         asked.set()
         return Answer(200, {}, f"{path} {parameters['token']}".encode())
 
-    ahead = Ahead(get, "/orders", lambda: True)
+    ahead = Ahead(get, "/orders", lambda: True, bytes.decode)
     assert ahead.take({"token": "1"}) is None
     assert ahead.begin({"token": "1"})
     assert asked.wait(10)
@@ -36,7 +36,7 @@ def test_an_answer_is_on_its_way_at_once_and_given_once() -> None:
 
 
 def test_an_answer_to_another_question_is_forgotten() -> None:
-    ahead = Ahead(lambda path, parameters: FOUND, "/orders", lambda: True)
+    ahead = Ahead(lambda path, parameters: FOUND, "/orders", lambda: True, bytes.decode)
     ahead.begin({"token": "1"})
     assert ahead.take({"token": "2"}) is None
 
@@ -45,16 +45,48 @@ def test_what_went_wrong_is_raised_where_the_answer_is_wanted() -> None:
     def fail(path: str, parameters: dict[str, str]) -> Answer:
         raise OutcomeUnknown("the connection broke")
 
-    ahead = Ahead(fail, "/orders", lambda: True)
+    ahead = Ahead(fail, "/orders", lambda: True, bytes.decode)
     ahead.begin({})
     with pytest.raises(OutcomeUnknown, match="broke"):
         ahead.take({})
 
 
 def test_nothing_is_begun_that_had_to_wait_its_turn() -> None:
-    ahead = Ahead(lambda path, parameters: FOUND, "/orders", lambda: False)
+    ahead = Ahead(lambda path, parameters: FOUND, "/orders", lambda: False, bytes.decode)
     assert not ahead.begin({})
     assert ahead.take({}) is None
+
+
+def test_an_answer_is_read_beside_and_given_once() -> None:
+    readers: list[str] = []
+
+    def read(body: bytes) -> str:
+        readers.append(current_thread().name)
+        return body.decode()
+
+    ahead = Ahead(lambda path, parameters: FOUND, "/orders", lambda: True, read)
+    ahead.begin({})
+    answer = ahead.take({})
+    assert answer is not None
+    assert ahead.values(answer) == "[]"
+    assert readers == ["ahead"]
+    assert ahead.values(answer) == "[]"  # whoever asks again reads it himself
+    assert ahead.values(Answer(200, {}, b"another")) == "another"
+    assert readers[1:] == [current_thread().name] * 2
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_an_answer_that_cannot_be_read_is_judged_by_whoever_takes_it(status: int) -> None:
+    def refuse(body: bytes) -> str:
+        assert status == 200 or current_thread().name != "ahead", "an error is no page"
+        raise UnreadableAnswer("torn")
+
+    ahead = Ahead(lambda path, parameters: Answer(status, {}, b"["), "/orders", lambda: True, refuse)
+    ahead.begin({})
+    answer = ahead.take({})
+    assert answer is not None
+    with pytest.raises(UnreadableAnswer, match="torn"):
+        ahead.values(answer)
 
 
 class Begun:

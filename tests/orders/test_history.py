@@ -1,12 +1,15 @@
 """What an import writes many at once is what booking one by one writes."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import pytest
-from django.db import models
+from django.db import connection, models
+from django.test.utils import CaptureQueriesContext
 
+from broker.history_pages import as_order, orders_of
 from broker.mapping import to_activity, to_order
 from broker.models import Account
 from broker.times import moment
@@ -15,6 +18,7 @@ from orders.booking import book_fill, import_order
 from orders.errors import OrdersMissing
 from orders.history import import_fills, import_orders
 from orders.models import Fill, Order
+from tests.broker.samples import order_row
 from tests.factories import make_account
 from work import correlation
 
@@ -41,11 +45,12 @@ MIXED: tuple[dict[str, Any], ...] = (
 
 
 def order(number: int, **fields: Any) -> dict[str, Any]:
-    at = f"2025-11-06T14:30:{number:02d}.123456789Z"
+    spelled = f"{number // 60:02d}:{number % 60:02d}"
+    at = f"2025-11-06T14:{spelled}.123456789Z"
     row = {
         "id": f"id-{number}", "client_order_id": f"theirs-{number}", "symbol": "QCOM", "side": "buy", "type": "market",
         "order_class": "", "time_in_force": "day", "qty": "10", "filled_qty": "0", "extended_hours": False,
-        "created_at": at, "submitted_at": at, "updated_at": f"2025-11-06T15:00:{number:02d}Z", "legs": None,
+        "created_at": at, "submitted_at": at, "updated_at": f"2025-11-06T15:{spelled}Z", "legs": None,
     }  # fmt: skip
     return row | fields
 
@@ -109,6 +114,28 @@ def test_fills_are_the_rows_that_one_by_one_would_be() -> None:
     assert [f.order.broker_order_id for f in Fill.objects.filter(account=quick).order_by("pk")] == [
         row.broker_order_id for row in fills
     ]
+
+
+@pytest.mark.parametrize("count", [1, 99, 100, 101, 250])
+def test_many_rows_are_written_in_their_sequence(count: int) -> None:
+    """A page is cut into statements of a hundred rows, and what is left over."""
+    account = make_account()
+    with CaptureQueriesContext(connection) as asked:
+        imported(account, [to_order(order(number, status="new")) for number in range(count)], NOW)
+    ids = Order.objects.filter(account=account).order_by("pk").values_list("broker_order_id", flat=True)
+    assert list(ids) == [f"id-{number}" for number in range(count)]
+    statements = sum("INSERT INTO" in query["sql"] for query in asked.captured_queries)
+    assert statements <= (count >= 100) + (count % 100 > 0)
+
+
+def test_the_text_of_a_row_is_stored_as_it_came() -> None:
+    account = make_account()
+    rows = [order_row(id="1", client_order_id="1", source="\n"), order_row(id="2", client_order_id="2", source=1.5)]
+    orders = [as_order(row) for row in orders_of(json.dumps(rows, separators=(" ,  ", " : ")).encode())]
+    assert [facts.raw_text is not None for facts in orders] == [True, False], "a float is no text of ours"
+    imported(account, orders, NOW)
+    kept = Order.objects.filter(account=account).order_by("pk")
+    assert list(kept.values_list("raw", flat=True)) == [rows[0], rows[1] | {"source": "1.5"}]
 
 
 def test_fills_without_an_order_name_it_and_book_nothing() -> None:

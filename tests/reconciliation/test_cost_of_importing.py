@@ -33,8 +33,15 @@ class Cost:
 
     def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         self.statements += 1
-        self.most_rows = max(self.most_rows, len(params) if many else 0)
+        if many:
+            self.most_rows = max(self.most_rows, len(params) * rows_in(sql))
         return execute(sql, params, many, context)
+
+
+def rows_in(sql: str) -> int:
+    """A statement may have the values of many rows."""
+    _, _, values = sql.partition("VALUES ")
+    return values.count("(")
 
 
 def give_history(sim: SimAccount, count: int) -> None:
