@@ -8,7 +8,8 @@ import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
-from functools import partial
+from decimal import Decimal
+from functools import lru_cache, partial
 from itertools import chain
 from operator import itemgetter
 from typing import Any
@@ -22,7 +23,7 @@ from broker.types import RawText
 
 Convert = Callable[[Any], Any]
 #: Enough that the statement itself costs nothing, few enough that it is held in memory.
-ROWS_IN_A_STATEMENT = 100
+ROWS_IN_A_STATEMENT = (250, 25, 1)
 _AS_THEY_ARE = (models.CharField, models.TextField, models.BooleanField, models.IntegerField, models.ForeignKey)
 
 
@@ -43,14 +44,12 @@ def insert_rows(model: type[models.Model], columns: Sequence[str], rows: Iterabl
     prepared = [_converted(fields[name], map(itemgetter(i), rows), connection) for i, name in enumerate(columns)]
     ready = list(zip(*prepared, strict=True))
     with transaction.atomic(using=alias), connection.cursor() as cursor:
-        at_once = _rows_in_a_statement(connection, len(columns), len(fixed))
-        left = len(ready) % at_once if at_once else len(ready)
-        if blocks := [ready[at : at + at_once] for at in range(0, len(ready) - left, at_once or 1)]:
-            statement = _statement_of_many(model, columns, list(alike), at_once, connection)
-            cursor.executemany(statement, [(*fixed, *chain.from_iterable(block)) for block in blocks])
-        if left:
-            statement = _statement(model, [*columns, *alike], connection)
-            cursor.executemany(statement, [values + fixed for values in ready[-left:]])
+        at = 0
+        for at_once in _rows_in_a_statement(connection, len(columns), len(fixed)):
+            if blocks := [ready[i : i + at_once] for i in range(at, len(ready) - at_once + 1, at_once)]:
+                statement = _statement(model, columns, list(alike), at_once, connection)
+                cursor.executemany(statement, [(*fixed, *chain.from_iterable(block)) for block in blocks])
+                at += at_once * len(blocks)
 
 
 def look_up(
@@ -65,7 +64,7 @@ def look_up(
     connection = get_connection(router.db_for_read(model))
     quote, fields = connection.ops.quote_name, {field.attname: field for field in model._meta.local_concrete_fields}
     key, other, account = (quote(str(fields[name].column)) for name in (column, wanted, "account_id"))
-    places = ", ".join(["%s"] * len(values))
+    places = _places(len(values))
     statement = (
         f"SELECT {key}, {other} FROM {quote(model._meta.db_table)} "  # noqa: S608  # our own names
         f"WHERE {account} = %s AND {key} IN ({places})"
@@ -76,32 +75,34 @@ def look_up(
     return found
 
 
-def _rows_in_a_statement(connection: BaseDatabaseWrapper, columns: int, alike: int) -> int:
-    """How many rows one statement takes on SQLite; 0 for one by one, as PostgreSQL's driver sends them together.
+def _rows_in_a_statement(connection: BaseDatabaseWrapper, columns: int, alike: int) -> list[int]:
+    """How many rows one statement takes: on SQLite as many as possible of the first number, the rest of the next.
 
     While SQLite works, other threads of the process go on; between two statements it waits for them to let it in.
+    PostgreSQL's driver sends statements of one row together.
     """
     if connection.vendor != "sqlite":
-        return 0
+        return [1]
     most_values: int = connection.connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
-    return min(ROWS_IN_A_STATEMENT, (most_values - alike) // max(columns, 1))
+    return [rows for rows in ROWS_IN_A_STATEMENT if rows * columns + alike <= most_values] or [1]
 
 
-def _statement_of_many(
+def _statement(
     model: type[models.Model], columns: Sequence[str], alike: Sequence[str], rows: int, connection: BaseDatabaseWrapper
 ) -> str:
     """What is alike in all rows is given once, before them."""
-    values = ", ".join([f"({', '.join(['%s'] * len(columns))})"] * rows)
-    chosen = ", ".join([*(f"column{number}" for number in range(1, len(columns) + 1)), *["%s"] * len(alike)])
-    begin, _, _ = _statement(model, [*columns, *alike], connection).rpartition(" VALUES ")
+    quote, fields = connection.ops.quote_name, {field.attname: field for field in model._meta.local_concrete_fields}
+    names = ", ".join(quote(str(fields[name].column)) for name in (*alike, *columns))
+    begin = f"INSERT INTO {quote(model._meta.db_table)} ({names})"
+    if rows == 1:
+        return f"{begin} VALUES ({_places(len(alike) + len(columns))})"
+    values = ", ".join([f"({_places(len(columns))})"] * rows)
+    chosen = ", ".join([*["%s"] * len(alike), *(f"column{number}" for number in range(1, len(columns) + 1))])
     return f"{begin} SELECT {chosen} FROM (VALUES {values})"  # noqa: S608  # our own names
 
 
-def _statement(model: type[models.Model], names: Sequence[str], connection: BaseDatabaseWrapper) -> str:
-    quote, fields = connection.ops.quote_name, {field.attname: field for field in model._meta.local_concrete_fields}
-    columns = ", ".join(quote(str(fields[name].column)) for name in names)
-    places = ", ".join(["%s"] * len(names))
-    return f"INSERT INTO {quote(model._meta.db_table)} ({columns}) VALUES ({places})"  # noqa: S608  # our own names
+def _places(count: int) -> str:
+    return ", ".join(["%s"] * count)
 
 
 def _converted(field: "models.Field[Any, Any]", values: Iterable[Any], connection: BaseDatabaseWrapper) -> list[Any]:
@@ -114,12 +115,18 @@ def _converter(field: "models.Field[Any, Any]", connection: BaseDatabaseWrapper)
     if isinstance(field, models.JSONField):
         return partial(_spell_json, encoder=field.encoder)
     if isinstance(field, ExactDecimalField):
-        return plain if connection.vendor == "sqlite" else None
+        return _spell_number if connection.vendor == "sqlite" else None
     if isinstance(field, models.DateTimeField):
         return _spell_moment(connection) if connection.vendor == "sqlite" else None
     if isinstance(field, _AS_THEY_ARE):
         return None
     return lambda value: field.get_db_prep_save(value, connection)
+
+
+@lru_cache(maxsize=4096)
+def _spell_number(number: Decimal) -> str | None:
+    """Quantities and prices come again and again; equal numbers have one spelling."""
+    return plain(number)
 
 
 def _spell_json(value: Any, encoder: type[json.JSONEncoder] | None) -> str:
