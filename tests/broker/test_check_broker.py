@@ -2,6 +2,10 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +13,7 @@ from django.conf import LazySettings
 from django.core.management import CommandError, call_command
 
 from broker.models import Account
-from tests.simulation import SimAccount
+from tests.simulation import ROOT, SimAccount
 
 
 def check(**options: Any) -> str:
@@ -75,3 +79,22 @@ def test_a_broker_that_cannot_be_reached_is_named(sim_account: Account, settings
 def test_a_list_that_was_cut_short_is_no_answer(busy: SimAccount) -> None:
     busy.fault("empty_list", "GET", "/v2/orders")
     assert "cut short" in refused()
+
+
+def test_a_program_of_its_own_imports_no_page(busy: SimAccount, tmp_path: Path) -> None:
+    environment = os.environ | {
+        "DATA_DIR": str(tmp_path), "DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}", "ALPACA_ENV": "sim",
+        "ALPACA_BASE_URL": busy.url,
+    }  # fmt: skip
+    program = (
+        "import sys, django\n"
+        "django.setup()\n"
+        "from django.core.management import execute_from_command_line as run\n"
+        "run(['manage.py', 'migrate', '-v', '0', '--skip-checks'])\n"
+        "run(['manage.py', 'check_broker', '--json'])\n"
+        "sys.stderr.write(' '.join(n for n in sys.modules if n.endswith('.urls') or n.endswith('.views')))"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["account"] == "sim"
+    assert not [name for name in done.stderr.split() if not name.startswith("django.")]
