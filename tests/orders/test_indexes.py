@@ -14,7 +14,7 @@ from ui import paging
 
 pytestmark = pytest.mark.django_db
 
-#: What an order of the history is written to beside its own table. One more costs each import a thirtieth.
+#: Beside its own table. Each more is written to by every order.
 MOST_INDEXES = 20
 
 
