@@ -1,8 +1,12 @@
-"""From a fill at the simulator to its row in the database, through the real stream: python -m benchmarks.stream
+"""From a fill at the simulator to its rows in the database, through the real stream: python -m benchmarks.stream
 
-Each fill is of a resting order and comes alone. It begins with the moment that the venue writes on the execution, and
-ends when another process can read the row. The bound: a byte to another process over loopback and back, and one
-commit of one row under the same settings of the database, one after the other.
+Each fill is of a resting order that the market meets, and comes alone. It begins with the moment that the venue writes
+on the execution, and ends when another process can read the row. There are two: the order's own, which then says
+`filled` with quantity and average price, as its page shows it, and is committed; and, after a request for the list of
+activities, the execution's in the ledger, with which the position has followed. The bound: a byte to another process
+over loopback and back, and one commit of one row under the same settings of the database, one after the other. Both
+take turns, each after a pause: processes that have just slept are slower at anything, and fills come out of silence.
+What the bound is without pauses is told beside it.
 """
 
 import os
@@ -17,7 +21,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 
@@ -26,8 +30,15 @@ from benchmarks.history import venue
 from benchmarks.installation import KEY, Installation, installation
 from benchmarks.rows import Figure, Scale, run_alone, say
 
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
 GOAL = 5.0
 _FILLS, _QUICK_FILLS = 200, 20
+#: Before each time that the bound is taken: a fill comes after as much, on the average.
+_SILENCE = 0.1
+#: Between two looks for a row, in seconds.
+_PAUSE = 0.0003
 _ECHO = """
 import socket
 with socket.create_server(("127.0.0.1", 0)) as server:
@@ -48,18 +59,22 @@ def measure(scale: Scale) -> list[Figure]:
         installation(Path(name), url) as installed,
     ):
         installed.start("stream")
-        taken = sorted(_seconds_of_fills(installed, url, count))
-        bound = sorted(_seconds_of_bound(Path(name), count))
+        with _bound(Path(name)) as seconds_of_bound:
+            taken = [(*both, seconds_of_bound(_SILENCE)) for both in _seconds_of_fills(installed, url, count)]
+            unpaused = sorted(seconds_of_bound(0.0) for _ in range(count))
+    orders, executions, bound = (sorted(column) for column in zip(*taken, strict=True))
     return [
         Figure(
             row="stream",
-            what=f"a fill at the simulator to its row in the database, p95 of {count}",
-            value=_p95(taken) * 1000,
+            what=f"a fill at the simulator to the order's row that says so: filled, quantity, price; p95 of {count}",
+            value=_p95(orders) * 1000,
             unit="ms",
             goal=GOAL,
             bound=_p95(bound) * 1000,
             bound_what="a loopback round trip and one commit, p95",
-            note=f"medians {median(taken) * 1000:.1f} ms and {median(bound) * 1000:.2f} ms",
+            note=f"medians {median(orders) * 1000:.1f} ms and {median(bound) * 1000:.2f} ms; the bound without pauses, "
+            f"p95, {_p95(unpaused) * 1000:.2f} ms; execution and position, after a request: "
+            f"median {median(executions) * 1000:.0f} ms, p95 {_p95(executions) * 1000:.0f} ms",
         )
     ]
 
@@ -68,7 +83,8 @@ def _p95(values: list[float]) -> float:
     return values[min(int(len(values) * 0.95), len(values) - 1)]
 
 
-def _seconds_of_fills(installed: Installation, url: str, count: int) -> Iterator[float]:
+def _seconds_of_fills(installed: Installation, url: str, count: int) -> Iterator[tuple[float, float]]:
+    """Yield of each fill the seconds to the order's row, and to the execution's."""
     from django.utils import timezone
 
     from broker.accounts import default_account
@@ -93,25 +109,60 @@ def _seconds_of_fills(installed: Installation, url: str, count: int) -> Iterator
             # The sweep, which finds fills without a stream, comes in its time.
             Order.objects.filter(pk=order.pk).update(followed_at=timezone.now() + timedelta(seconds=1))
             time.sleep(0.05)
-            action = {"order_id": order.broker_order_id, "price": "1.00"}
-            http.post(f"{url}/_sim/actions/fill", json=action, timeout=30).raise_for_status()
-            found = Fill.objects.filter(order=order)
-            installed.wait_for(found.exists, f"fill {number}", pause=0.0005)
-            seen = time.time()
+            # At this limit the market meets it with its next tick.
+            action = {"order_id": order.broker_order_id, "limit_price": "9000"}
+            http.post(f"{url}/_sim/actions/terms", json=action, timeout=30).raise_for_status()
+            filled_at = _wait_for(installed, *_plain(_filled(order.pk)), f"order {number}, filled")
+            booked_at = _wait_for(installed, *_plain(Fill.objects.filter(order=order)), f"fill {number}")
             if number >= 3:  # the first ones fill caches
-                yield seen - found.get().transaction_time.timestamp()
+                began = Fill.objects.get(order=order).transaction_time.timestamp()
+                yield filled_at - began, booked_at - began
             if number % 50 == 49:
                 say(f"{number + 1} of {count} fills")
 
 
-def _seconds_of_bound(folder: Path, count: int) -> Iterator[float]:
+def _filled(pk: int) -> "QuerySet[Any]":
+    from orders.models import Order
+
+    return Order.objects.filter(pk=pk, status="filled", filled_qty=1, filled_avg_price__isnull=False)
+
+
+def _plain(rows: "QuerySet[Any]") -> tuple[str, tuple[Any, ...]]:
+    """Return the question for one of the rows, made once: whoever waits takes little from those that are measured."""
+    sql, parameters = rows.order_by().values("pk")[:1].query.sql_with_params()
+    return sql, tuple(parameters)
+
+
+def _wait_for(installed: Installation, sql: str, parameters: tuple[Any, ...], what: str) -> float:
+    """Return the moment at which there was such a row to read."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+
+        def look() -> bool:
+            cursor.execute(sql, parameters)
+            return cursor.fetchone() is not None
+
+        installed.wait_for(look, what, pause=_PAUSE)
+        return time.time()
+
+
+@contextmanager
+def _bound(folder: Path) -> Iterator[Callable[[float], float]]:
+    """Yield what takes the bound once, after so many seconds of silence."""
     with _echo() as other, _committing(folder) as commit:
-        for _ in range(count + 3):
+
+        def seconds_of_bound(silence: float) -> float:
+            time.sleep(silence)
             start = time.perf_counter()
             other.sendall(b"x")
             other.recv(1)
             commit()
-            yield time.perf_counter() - start
+            return time.perf_counter() - start
+
+        for _ in range(3):
+            seconds_of_bound(0.0)
+        yield seconds_of_bound
 
 
 @contextmanager

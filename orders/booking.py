@@ -122,13 +122,15 @@ def let_positions_follow(*, account: Account, symbols: set[str], now: datetime) 
 
 
 def book_order(*, order: Order, facts: BrokerOrder, now: datetime, actor: str) -> bool:
-    """Copy the facts onto the row; False if they are no news. Confirms and links an order that was not yet."""
+    """Copy the facts onto the row; False if they are no news. Confirms and links an order that was not yet.
+
+    That an end is complete, as its fills were booked before it, is news too.
+    """
     for _ in range(_ATTEMPTS):
         _check_identity(order, facts)
         linked = order.submission_state == SubmissionState.CONFIRMED and order.broker_order_id != ""
         if linked and not _is_news(order, facts):
-            _close(order)
-            return False
+            return _close(order)
         columns = _facts(facts) | ({} if linked else _link(order, facts, now))
         columns["is_booked"] = _is_booked(order, facts.status, facts.filled_qty)
         as_seen = {
@@ -146,11 +148,12 @@ def book_order(*, order: Order, facts: BrokerOrder, now: datetime, actor: str) -
     raise OrdersError(f"Order {order.pk} changes faster than it can be booked.")
 
 
-def _close(order: Order) -> None:
-    """Two processes may have booked its end and its last fill, each without seeing the other's."""
-    if not order.is_booked and _is_booked(order, order.status, order.filled_qty):
-        order.is_booked = True
-        Order.objects.filter(pk=order.pk, status=order.status).update(is_booked=True)
+def _close(order: Order) -> bool:
+    """Its end and its last fill may have been booked apart, each without the other. True if that ends it now."""
+    if order.is_booked or not _is_booked(order, order.status, order.filled_qty):
+        return False
+    order.is_booked = True
+    return bool(Order.objects.filter(pk=order.pk, status=order.status).update(is_booked=True))
 
 
 def book_fill(*, order: Order, fill: BrokerFill, now: datetime, actor: str) -> Fill | None:

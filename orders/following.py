@@ -105,14 +105,17 @@ def look(*, account: Account, orders: Sequence[Order], now: datetime) -> bool:
 def book_states(
     reading: "Reading", orders: Sequence[Order], states: dict[str, BrokerOrder], *, actor: str
 ) -> list[Order]:
-    """Read the fills that are lacking for these states, book both, and return the orders of which both were read."""
+    """Read the fills that are lacking for these states, book both, and return the orders of which both were read.
+
+    They are returned as they were booked.
+    """
     fills = _fills(reading, [o for o in orders if o.broker_order_id in states], states)
     read = [o for o in orders if o.broker_order_id in states and o.pk not in reading.failed]
-    for order in read:
+    for number, order in enumerate(read):
         facts, news = states[order.broker_order_id], fills.get(order.broker_order_id, [])
         book = partial(book_facts, order_id=order.pk, facts=facts, fills=news, now=reading.now, actor=actor)
         try:
-            until_written(book)
+            read[number] = until_written(book)
         except (OrdersError, IntegrityError):
             with correlation.carrying(order.correlation_id):
                 log.exception("order %s %s: what was read could not be booked", order.pk, order.client_order_id)

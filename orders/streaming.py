@@ -1,15 +1,16 @@
 """Book what the stream tells: states from its frames, fills from the list of activities.
 
 A frame's execution has no activity id, so a fill is never booked from a frame: it would be counted again when the
-list shows it. The frame only says that there is one, and one request brings all that are new. Frames come doubled, in
-any order, or not at all; what they tell is booked by the rules for any facts, so older news changes nothing. Whatever
-is in doubt is looked at through the lists (`following.look`), which needs no stream.
+list shows it. What the frame proves, how much of the order is filled and at what average, is written at once
+(`told_states`); one request then brings all fills that are new, and the positions follow. Frames come doubled, in any
+order, or not at all; what they tell is booked by the rules for any facts, so older news changes nothing. Whatever is
+in doubt is looked at through the lists (`following.look`), which needs no stream.
 """
 
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -24,6 +25,7 @@ from orders.following import Reading, book_states, look
 from orders.lifecycle import IN_FLIGHT, is_terminal
 from orders.models import Order
 from orders.patience import until_written
+from orders.told_states import book_told, with_legs
 
 log = logging.getLogger(__name__)
 ACTOR = "system:stream"
@@ -116,6 +118,7 @@ class Streaming:
         """Book a burst of updates, with one look for the fills of each order."""
         for update in updates:
             self._note(update)
+        self._write_told(updates, now)
         doubtful = {update.order.broker_order_id for update in updates if is_doubtful(update)}
         self.book(newest(updates), now)
         for order in self._ours(doubtful).values():
@@ -137,7 +140,7 @@ class Streaming:
                 ours[i] = self._link(order, states[i], now)
         # In the order of the frames: an exit is booked after its entry.
         fresh = {i: ours[i] for i in states if i in ours and _says_something(ours[i], states[i])}
-        self._book(fresh, {i: _with_legs(states[i], order) for i, order in fresh.items()}, now)
+        self._book(fresh, {i: with_legs(states[i], order) for i, order in fresh.items()}, now)
         for i, order in ours.items():
             self._look_at_next(order, states[i])
 
@@ -155,8 +158,8 @@ class Streaming:
         if due:
             orders = list(Order.objects.filter(pk__in=due[:100]))
             look(account=self._account, orders=orders, now=now)
-            for order in orders:
-                self._settle_or_again(order.pk)
+            for order in Order.objects.filter(pk__in=[order.pk for order in orders]):
+                self._settle_or_again(order)
 
     def book_fills(self, fills: Iterable[BrokerFill], now: datetime) -> None:
         """Book listed fills; those of orders that are not in the books are told of."""
@@ -181,6 +184,10 @@ class Streaming:
         self.told_qty[facts.broker_order_id] = max(told, facts.filled_qty)
         if len(self.told_qty) > _HEARD_ORDERS:
             del self.told_qty[next(iter(self.told_qty))]
+
+    def _write_told(self, updates: Iterable[Update], now: datetime) -> None:
+        told = newest(update for update in updates if not is_doubtful(update)).values()
+        until_written(partial(book_told, account_id=self._account.pk, told=told, now=now, actor=ACTOR))
 
     def _ours(self, broker_order_ids: Iterable[str]) -> dict[str, Order]:
         found = Order.objects.filter(account=self._account, broker_order_id__in=list(broker_order_ids))
@@ -209,12 +216,12 @@ class Streaming:
         if not orders:
             return
         reading = Reading(self._open_gateway(), now)
-        booked = {order.pk for order in book_states(reading, list(orders.values()), states, actor=ACTOR)}
+        booked = {order.pk: order for order in book_states(reading, list(orders.values()), states, actor=ACTOR)}
         for order in orders.values():
             if order.pk not in booked:
                 self._look_later(order.pk)
             else:
-                self._settle_or_again(order.pk)
+                self._settle_or_again(booked[order.pk])
 
     def _book_listed(self, order_id: int, fills: list[BrokerFill], now: datetime) -> None:
         book = partial(book_facts, order_id=order_id, facts=None, fills=fills, now=now, actor=ACTOR)
@@ -231,16 +238,15 @@ class Streaming:
     def _look_later(self, order_id: int) -> None:
         self._later.setdefault(order_id, _Later(self._clock() + _LOOK_AGAIN[0]))
 
-    def _settle_or_again(self, order_id: int) -> None:
+    def _settle_or_again(self, order: Order) -> None:
         """Fills that are told of but not listed yet are asked for again, a few times."""
-        order = Order.objects.get(pk=order_id)
-        if _booked_qty(order) == order.filled_qty:
-            self._later.pop(order_id, None)
+        if order.is_booked or _booked_qty(order) == order.filled_qty:
+            self._later.pop(order.pk, None)
             return
-        later = self._later.setdefault(order_id, _Later(0.0))
+        later = self._later.setdefault(order.pk, _Later(0.0))
         if later.tries >= len(_LOOK_AGAIN):
-            del self._later[order_id]  # the sweep goes on asking
-            log.warning("order %s %s: its fills are not listed yet", order_id, order.client_order_id)
+            del self._later[order.pk]  # the sweep goes on asking
+            log.warning("order %s %s: its fills are not listed yet", order.pk, order.client_order_id)
             return
         later.at = self._clock() + _LOOK_AGAIN[later.tries]
         later.tries += 1
@@ -258,11 +264,3 @@ def _says_something(order: Order, facts: BrokerOrder) -> bool:
     seen = order.broker_updated_at
     is_older = seen is not None and facts.updated_at is not None and facts.updated_at < seen
     return not is_older or facts.filled_qty > order.filled_qty
-
-
-def _with_legs(facts: BrokerOrder, order: Order) -> BrokerOrder:
-    """Frames name no legs: keep what the last answer said of them."""
-    raw = order.raw if isinstance(order.raw, dict) else {}
-    if facts.raw.get("legs") is None and raw.get("legs"):
-        return replace(facts, raw={**facts.raw, "legs": raw["legs"]})
-    return facts
