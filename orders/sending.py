@@ -18,7 +18,7 @@ from queue import Empty, SimpleQueue
 from threading import Event
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connections
+from django.db import InterfaceError, OperationalError
 from django.db.models import Q
 from django.utils import timezone
 
@@ -36,6 +36,7 @@ from orders.outcomes import Later, Outcome, Unknown, note, post
 from orders.patience import until_written
 from orders.settling import settle_orders
 from work import correlation, leases
+from work.kept_connections import kept_connection
 
 log = logging.getLogger(__name__)
 Clock = Callable[[], datetime]
@@ -138,14 +139,12 @@ def _send_from(
     waiting: SimpleQueue[int], batch: Batch, stop: Event, clock: Clock, unfollowed: SimpleQueue[str]
 ) -> None:
     """Send orders until none is left; runs in a thread with a gateway and a database connection of its own."""
-    with correlation.carrying(batch.correlation_id):
+    with correlation.carrying(batch.correlation_id), kept_connection():
         try:
             _send_all(waiting, batch, stop, clock, unfollowed)
         except BrokerError as error:  # nothing was claimed
             stop.set()
             _hold_rest(batch, Later.after(error), clock())
-        finally:
-            connections.close_all()
 
 
 def _send_all(waiting: SimpleQueue[int], batch: Batch, stop: Event, clock: Clock, unfollowed: SimpleQueue[str]) -> None:

@@ -19,6 +19,7 @@ from tests.databases import ABOUT_SQLITE, IS_ON_POSTGRESQL
 from tests.flushing import let_a_flush_be_quick, let_the_journal_be_emptied
 from tests.simulation import SimAccount, Simulator, running_simulator
 from tradingsite.people import ADMIN, OPS, TRADER, ensure_person
+from work.kept_connections import forget_kept_connections
 
 PASSWORD = "correct horse 7"
 
@@ -100,6 +101,13 @@ def _own_budget() -> Iterator[None]:
     """Row ids come again after a rollback: what one test heard of its account says nothing of the next one's."""
     yield
     forget_budgets()
+
+
+@pytest.fixture(autouse=True)
+def _own_connections() -> Iterator[None]:
+    """What a thread of one test left is not for the next one, which may want others."""
+    yield
+    forget_kept_connections()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -30,6 +30,9 @@ _CONNECT_SECONDS, _ANSWER_SECONDS = 2.0, 4.0
 #: A lock that expires writes nothing: so long an empty queue may go unasked while nobody writes.
 _UNASKED_SECONDS = 1.0
 
+#: What is queued waits for half of it; an idle cluster spends a hundredth of a core on looking.
+_LOOK_SECONDS = 0.03
+
 Deliveries = list[tuple[object, str]]
 
 
@@ -50,14 +53,26 @@ class OrmQueue(ORM):  # type: ignore[misc]  # django-q2 has no types
     def dequeue(self) -> Deliveries | None:
         mark = mark_of(connections[Conf.ORM])
         if mark is not None and mark == self._empty_at and time.monotonic() - self._asked_at < _UNASKED_SECONDS:
-            time.sleep(Conf.POLL)
+            self._rest(mark)
             return None
         self._asked_at = time.monotonic()
         taken = self._take()
         self._empty_at = None if taken else mark
         if not taken:
-            time.sleep(Conf.POLL)
+            self._rest(mark)
         return taken
+
+    @staticmethod
+    def _rest(mark: Mark | None) -> None:
+        """Pause for the queue's usual time, or until somebody writes where that can be seen."""
+        if mark is None:
+            time.sleep(Conf.POLL)
+            return
+        connection, end = connections[Conf.ORM], time.monotonic() + Conf.POLL
+        while time.monotonic() < end:
+            time.sleep(_LOOK_SECONDS)
+            if mark_of(connection) != mark:
+                return
 
     def _take(self) -> Deliveries:
         cluster = named_cluster()

@@ -113,6 +113,8 @@ SQLITE_OPTIONS = {
 DATABASES = {"default": env.database("DATABASE_URL", f"sqlite:///{DATA_DIR / 'db.sqlite3'}")}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = SQLITE_OPTIONS
+    # To open it and to read its schema takes more than a millisecond, before each page and each task.
+    DATABASES["default"]["CONN_MAX_AGE"] = 60
 else:
     DATABASES["default"] = tuned(DATABASES["default"])
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -144,8 +146,8 @@ Q_CLUSTER: dict[str, Any] = {
     "workers": env.count("Q_WORKERS", 3),
     "queue_limit": 1,
     "bulk": 1,
-    # Where SQLite says that nothing was written, a look costs next to nothing: queue_brokers.OrmQueue.
-    "poll": 0.05 if DATABASES["default"]["ENGINE"].endswith("sqlite3") else 0.2,
+    # So long a cluster rests when the queue is empty; on SQLite a write ends the rest: queue_brokers.OrmQueue.
+    "poll": 0.2,
     "timeout": 600,
     "retry": 3000,
     "max_attempts": 3,

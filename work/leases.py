@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from work.holders import is_gone, this_process
 from work.models import Lease
+from work.statements import update
 
 #: No lease is taken for longer: one that ends later was taken while the clock was fast, and is worth nothing.
 LONGEST = timedelta(minutes=10)
@@ -28,18 +29,19 @@ def take(name: str, *, seconds: float, now: datetime, holder: str | None = None)
         return True
     if _is_held(lease, now):
         return False
-    seen = Lease.objects.filter(pk=lease.pk, holder=lease.holder, expires_at=lease.expires_at)
-    return seen.update(holder=holder, expires_at=until) == 1
+    seen = {"id": lease.pk, "holder": lease.holder, "expires_at": lease.expires_at}
+    return update(Lease, where=seen, columns={"holder": holder, "expires_at": until}).run() == 1
 
 
 def renew(name: str, *, seconds: float, now: datetime, holder: str | None = None) -> bool:
     """Hold on to it; False when it was lost meanwhile, and then the work must stop."""
-    held = Lease.objects.filter(name=name, holder=holder or this_process())
-    return held.update(expires_at=now + timedelta(seconds=seconds)) == 1
+    held = {"name": name, "holder": holder or this_process()}
+    return update(Lease, where=held, columns={"expires_at": now + timedelta(seconds=seconds)}).run() == 1
 
 
 def give_back(name: str, *, holder: str | None = None) -> None:
-    Lease.objects.filter(name=name, holder=holder or this_process()).update(holder="")
+    held = {"name": name, "holder": holder or this_process()}
+    update(Lease, where=held, columns={"holder": ""}).run()
 
 
 def is_free(name: str, *, now: datetime) -> bool:

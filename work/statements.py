@@ -12,7 +12,6 @@ errors, the same mark on a transaction that failed, the same wrappers around it.
 `Statement` is for one with conditions of its own.
 """
 
-import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -228,21 +227,12 @@ def _columns_of(model: type[Model]) -> tuple[list[str], list[Col]]:
     return [field.attname for field in fields], [field.get_col(model._meta.db_table) for field in fields]
 
 
-class _Readers(threading.local):
-    """A connection belongs to one thread, and so do the converters that it gives."""
-
-    def __init__(self) -> None:
-        self.of: dict[type[Model], _Reader] = {}
-
-
-_readers = _Readers()
-
-
 def _reader(model: type[Model], here: BaseDatabaseWrapper) -> _Reader:
-    reader = _readers.of.get(model)
-    if reader is None or reader.here is not here:
-        reader = _readers.of[model] = _Reader(model, here)
-    return reader
+    """The converters are the connection's own: they are kept with it."""
+    readers: dict[type[Model], _Reader] = vars(here).setdefault("readers_of_statements", {})
+    if model not in readers:
+        readers[model] = _Reader(model, here)
+    return readers[model]
 
 
 def _here() -> BaseDatabaseWrapper:

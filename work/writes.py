@@ -14,8 +14,8 @@ def mark_of(connection: BaseDatabaseWrapper) -> Mark | None:
     """
     if connection.vendor != "sqlite":
         return None
-    with connection.cursor() as cursor:
-        cursor.execute("PRAGMA data_version")
-        version: int = cursor.fetchone()[0]
+    connection.ensure_connection()
     opened = connection.connection
+    with connection.wrap_database_errors:  # straight to the driver: it is asked a hundred times a second
+        version: int = opened.execute("PRAGMA data_version").fetchone()[0]
     return opened, opened.total_changes, version

@@ -68,3 +68,27 @@ def test_a_lock_that_expires_without_a_write_is_found(queue: OrmQueue, monkeypat
     monkeypatch.setattr("tradingsite.queue_brokers.time.monotonic", lambda: begun + 2)
     assert reads_of(queue, 1) == 1
     assert OrmQ.objects.count() == 1
+
+
+@pytest.mark.parametrize("is_written", [True, False])
+def test_a_write_ends_the_rest_of_an_empty_queue(
+    queue: OrmQueue, monkeypatch: pytest.MonkeyPatch, is_written: bool
+) -> None:
+    """No clock: what is counted are the looks of a rest that would take ten of them."""
+    looks = []
+    other = sqlite3.connect(connection.settings_dict["NAME"], uri=True)
+    begun = time.monotonic()
+
+    def sleep(seconds: float) -> None:
+        looks.append(seconds)
+        if is_written and len(looks) == 3:
+            with other:
+                other.execute(ROW)
+
+    monkeypatch.setattr(Conf, "POLL", 0.3)
+    monkeypatch.setattr("tradingsite.queue_brokers.time.sleep", sleep)
+    monkeypatch.setattr("tradingsite.queue_brokers.time.monotonic", lambda: begun + sum(looks))
+    assert not queue.dequeue()
+    assert len(looks) == (3 if is_written else 10)
+    assert bool(queue.dequeue()) is is_written
+    other.close()
