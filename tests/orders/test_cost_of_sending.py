@@ -22,7 +22,7 @@ from tests.orders.streams import booked_qty, fill, place
 pytestmark = pytest.mark.django_db(transaction=True)
 
 #: Statements of one order from its claim to its confirmation, with its position, the begins of transactions included.
-MOST_TO_SEND = 28
+MOST_TO_SEND = 24
 #: And of one order that is looked up after an unknown outcome, or of which the stream tells that it is filled.
 MOST_TO_SETTLE = 24
 MOST_TO_BOOK_A_FILL = 31
