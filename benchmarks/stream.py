@@ -4,9 +4,9 @@ Each fill is of a resting order that the market meets, and comes alone. It begin
 on the execution, and ends when another process can read the row. There are two: the order's own, which then says
 `filled` with quantity and average price, as its page shows it, and is committed; and, after a request for the list of
 activities, the execution's in the ledger, with which the position has followed. The bound: a byte to another process
-over loopback and back, and one commit of one row under the same settings of the database, one after the other. Both
-take turns, each after a pause: processes that have just slept are slower at anything, and fills come out of silence.
-What the bound is without pauses is told beside it.
+over loopback and back, and one commit of one row under the same settings of the database, one after the other. What
+the same takes in turn with the fills, after a pause, is told beside it: processes that have just slept are slower at
+anything, and fills come out of silence.
 """
 
 import os
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 GOAL = 5.0
 _FILLS, _QUICK_FILLS = 200, 20
-#: Before each time that the bound is taken: a fill comes after as much, on the average.
+#: Before the bound is taken in turn with the fills, each of which comes after as much, on the average.
 _SILENCE = 0.1
 #: Between two looks for a row, in seconds.
 _PAUSE = 0.0003
@@ -61,8 +61,8 @@ def measure(scale: Scale) -> list[Figure]:
         installed.start("stream")
         with _bound(Path(name)) as seconds_of_bound:
             taken = [(*both, seconds_of_bound(_SILENCE)) for both in _seconds_of_fills(installed, url, count)]
-            unpaused = sorted(seconds_of_bound(0.0) for _ in range(count))
-    orders, executions, bound = (sorted(column) for column in zip(*taken, strict=True))
+            bound = sorted(seconds_of_bound(0.0) for _ in range(count))
+    orders, executions, paused = (sorted(column) for column in zip(*taken, strict=True))
     return [
         Figure(
             row="stream",
@@ -72,8 +72,8 @@ def measure(scale: Scale) -> list[Figure]:
             goal=GOAL,
             bound=_p95(bound) * 1000,
             bound_what="a loopback round trip and one commit, p95",
-            note=f"medians {median(orders) * 1000:.1f} ms and {median(bound) * 1000:.2f} ms; the bound without pauses, "
-            f"p95, {_p95(unpaused) * 1000:.2f} ms; execution and position, after a request: "
+            note=f"medians {median(orders) * 1000:.1f} ms and {median(bound) * 1000:.2f} ms; the bound after pauses, "
+            f"p95, {_p95(paused) * 1000:.2f} ms; execution and position, after a request: "
             f"median {median(executions) * 1000:.0f} ms, p95 {_p95(executions) * 1000:.0f} ms",
         )
     ]
