@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--rate-limit", type=int, default=RateLimit.DEFAULT, help="requests a minute, 0 for none (default: %(default)s)"
     )
-    made.add_argument("--clock", choices=MODES, default=OPEN, help="always open, or New York hours")
+    made.add_argument("--clock", choices=MODES, default=OPEN, help="always open, New York hours, or never open")
     made.add_argument("--seed", type=int, default=0, help="of the price paths (default: %(default)s)")
     return made
 

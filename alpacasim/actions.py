@@ -97,6 +97,8 @@ def price(simulator: Simulator, document: dict[str, Any]) -> Any:
 def clock(simulator: Simulator, document: dict[str, Any]) -> Any:
     """`mode`, and `pin` (time stands still), `at` (time runs on from there) or `follow` the host."""
     own = simulator.venue.clock
+    if unknown := document.keys() - {"mode", "pin", "at", "follow", "key_id"}:
+        raise ValueError(f"the clock knows no {', '.join(sorted(unknown))}")  # it would go on as if nothing was said
     mode = document.get("mode", own.mode)
     if mode not in MODES:
         raise ValueError(f"mode must be one of: {', '.join(MODES)}")

@@ -7,12 +7,12 @@ from typing import Any
 from . import sessions
 from .times import NEW_YORK, Nanos, format_instant
 
-OPEN, NYSE = "open", "nyse"
-MODES = (OPEN, NYSE)
+OPEN, NYSE, CLOSED = "open", "nyse", "closed"
+MODES = (OPEN, NYSE, CLOSED)
 
 
 class Clock:
-    """`open`: the market never closes. `nyse`: it keeps New York hours and holidays."""
+    """`open`: the market never closes. `nyse`: it keeps New York hours and holidays. `closed`: it never opens."""
 
     def __init__(self, mode: str = OPEN, host: Callable[[], Nanos] = time.time_ns) -> None:
         self.mode = mode
@@ -41,10 +41,10 @@ class Clock:
         self.pinned, self.offset, self._last = None, 0, 0
 
     def is_open(self, at: Nanos) -> bool:
-        return self.mode == OPEN or sessions.current_session(at) is not None
+        return self.mode == OPEN or (self.mode == NYSE and sessions.current_session(at) is not None)
 
     def is_extended(self, at: Nanos) -> bool:
-        return self.mode == OPEN or sessions.in_extended_hours(at)
+        return self.mode == OPEN or (self.mode == NYSE and sessions.in_extended_hours(at))
 
     def to_json(self) -> dict[str, Any]:
         now = self.now()

@@ -79,4 +79,4 @@ def _compiled(here: BaseDatabaseWrapper) -> Compiled:
     return compiled_update(mine, here, columns, returns_rows=here.features.can_return_columns_from_insert)
 
 
-_claim = Statement(_compiled)
+_claim = Statement(Order, _compiled)

@@ -81,4 +81,4 @@ def _compile(here: BaseDatabaseWrapper) -> Compiled:
     return sql, tuple(places)
 
 
-_ORDER = Statement(_compile)
+_ORDER = Statement(Order, _compile)

@@ -5,7 +5,7 @@ sent the same ones are carried out again and again. Here the ORM is asked once f
 each place where a value will be, and what it answered is kept for as long as the process lives. The values are
 prepared by the model's own fields, as the ORM does it, and what comes back is read by their own converters.
 
-An execution is what the ORM's would be: in the default database and the transaction that is open there, with the same
+An execution is what the ORM's would be: in the model's database and the transaction that is open there, with the same
 errors, the same mark on a transaction that failed, the same wrappers around it. Signals are not sent.
 
 `update` and `insert` are for rows and values that are at hand: whoever books what a stream tells may use them, too. A
@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, TypeAlias, TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db import connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import AutoField, Expression, Field, Model, Q, QuerySet
 from django.db.models.expressions import Col
@@ -61,18 +61,19 @@ class Ready:
 
     sql: str
     values: tuple[Any, ...]
+    alias: str
 
     def run(self) -> int:
         """Carry it out; return how many rows it changed or added."""
-        with transaction.mark_for_rollback_on_error(using=DEFAULT_DB_ALIAS), _here().cursor() as cursor:
+        with transaction.mark_for_rollback_on_error(using=self.alias), connections[self.alias].cursor() as cursor:
             cursor.execute(self.sql, self.values)
             count: int = cursor.rowcount
             return count
 
     def rows(self, model: type[Row]) -> list[Row]:
         """Carry out one that gives back whole rows of this model."""
-        here = _here()
-        with transaction.mark_for_rollback_on_error(using=DEFAULT_DB_ALIAS), here.cursor() as cursor:
+        here = connections[self.alias]
+        with transaction.mark_for_rollback_on_error(using=self.alias), here.cursor() as cursor:
             cursor.execute(self.sql, self.values)
             found = cursor.fetchall()
         reader = _reader(model, here)
@@ -80,15 +81,15 @@ class Ready:
 
 
 class Statement:
-    """One statement, compiled for each kind of database when it is first wanted there."""
+    """One statement about a model, compiled for each kind of database when it is first wanted there."""
 
-    def __init__(self, compile_for: Callable[[BaseDatabaseWrapper], Compiled]) -> None:
-        self._compile_for = compile_for
+    def __init__(self, model: type[Model], compile_for: Callable[[BaseDatabaseWrapper], Compiled]) -> None:
+        self._model, self._compile_for = model, compile_for
         self._forms: dict[str, _Form] = {}
 
     def ready(self, values: Mapping[Any, Any]) -> Ready:
         """Prepare it with the values of its blanks, by name."""
-        here = _here()
+        here = connections[router.db_for_write(self._model)]
         form = self._forms.get(here.vendor)
         if form is None:
             form = self._forms[here.vendor] = _Form(self._compile_for(here))
@@ -114,7 +115,7 @@ class _Form:
             value = blank.prepared(values, here)
             for number in numbers:
                 row[number] = value
-        return Ready(self._sql, tuple(row))
+        return Ready(self._sql, tuple(row), here.alias)
 
 
 def field_of(model: type[Model], name: str) -> AnyField:
@@ -176,7 +177,7 @@ def _update(model: type[Model], where: tuple[tuple[str, int | None], ...], colum
         found = model._base_manager.filter(*[condition(name, count) for name, count in where])
         return compiled_update(found, here, {name: Blank(name, field_of(model, name)) for name in columns})
 
-    return Statement(compile_for)
+    return Statement(model, compile_for)
 
 
 @cache
@@ -195,7 +196,7 @@ def _insert(model: type[Model], names: frozenset[str], rows: int) -> Statement:
         ((sql, places),) = query.get_compiler(connection=here).as_sql()
         return sql, places
 
-    return Statement(compile_for)
+    return Statement(model, compile_for)
 
 
 # --- Reading ----------------------------------------------------------------------------------------------------
@@ -233,7 +234,3 @@ def _reader(model: type[Model], here: BaseDatabaseWrapper) -> _Reader:
     if model not in readers:
         readers[model] = _Reader(model, here)
     return readers[model]
-
-
-def _here() -> BaseDatabaseWrapper:
-    return connections[DEFAULT_DB_ALIAS]

@@ -1,5 +1,6 @@
 """The real client's own models accept what the simulator says."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -92,5 +93,7 @@ def test_everything_else(sim: Sim, client: TradingClient) -> None:
         "us_equity"
     }
     assert client.get_asset("OCGN").fractionable is False
+    # Of a day that begins after the account was made: before it there is no equity, which the client's model refuses.
+    sim.act("clock", at=(client.get_clock().next_open + timedelta(hours=2)).isoformat())
     history = client.get_portfolio_history(GetPortfolioHistoryRequest(period="1D", timeframe="1H"))
     assert len(history.timestamp) == len(history.equity)

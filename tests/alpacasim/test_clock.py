@@ -5,7 +5,9 @@ from datetime import date
 import pytest
 
 from alpacasim import sessions
+from alpacasim.clock import MODES
 from alpacasim.times import format_instant, new_york_stamp, parse_instant
+from tradingsite.management.commands.alpacasim import CLOCKS
 
 from .conftest import Sim
 
@@ -33,6 +35,22 @@ def test_new_york_hours(sim: Sim) -> None:
     sim.act("clock", pin=THURSDAY_CLOSE)
     assert sim.client.get_clock()["is_open"] is False
     assert sim.client.get_clock()["next_open"] == "2025-11-07T09:30:00-05:00"
+
+
+def test_a_market_that_never_opens(sim: Sim) -> None:
+    sim.act("clock", mode="closed", pin=THURSDAY_OPEN)
+    assert sim.client.get_clock()["is_open"] is False
+    assert sim.market()["status"] == "accepted"
+
+
+def test_manage_py_offers_the_clocks_that_there_are() -> None:
+    assert CLOCKS == MODES
+
+
+def test_the_clock_refuses_what_it_does_not_know(sim: Sim) -> None:
+    with pytest.raises(Exception, match="the clock knows no now"):
+        sim.act("clock", mode="nyse", now=SATURDAY)
+    assert sim.client.get_clock()["is_open"] is True
 
 
 def test_a_day_order_waits_for_the_open_and_gets_a_new_submission_time(sim: Sim) -> None:

@@ -54,7 +54,7 @@ def test_a_claim_gives_the_order_as_it_is_after_it(order):
 
 def test_a_database_that_cannot_give_back_what_it_changed_is_asked_for_it(order, monkeypatch):
     monkeypatch.setattr(type(connection.features), "can_return_columns_from_insert", False)
-    monkeypatch.setattr(claiming, "_claim", Statement(claiming._compiled))
+    monkeypatch.setattr(claiming, "_claim", Statement(Order, claiming._compiled))
     taken = claimed(order)
     assert_equal(taken, Order.objects.get(pk=order.pk))
     assert kinds(order) == ["claimed"]

@@ -221,7 +221,7 @@ def test_stop_of_an_oto_is_not_replaced_because_alpaca_does_not(account: Account
 
 
 def test_stop_that_waits_for_the_market_to_open_is_replaced_when_it_does(held: Account, sim: SimAccount) -> None:
-    sim.act("clock", mode="nyse", now="2026-01-03T12:00:00-05:00")  # a Saturday
+    sim.act("clock", mode="closed")
     exit_order(held, sim, wait="accepted", qty="6")
     reconcile(held)
     assert "stop_qty" in kinds(held)

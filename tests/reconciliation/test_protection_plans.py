@@ -270,7 +270,7 @@ def test_while_the_market_is_closed_alpaca_keeps_the_exits_until_it_opens(sim, a
     choose(account, ProtectionPlan.OCO)
     send(account)
     until_open(account)
-    sim.act("clock", mode="nyse", now="2026-01-03T12:00:00-05:00")  # a Saturday
+    sim.act("clock", mode="closed")
     until(account, lambda: len(live_exits(sim)) == 2, "the exits")
     assert [status for *_rest, status in live_exits(sim)] == ["accepted", "held"]
     assert pass_by(account) == 0

@@ -4,10 +4,12 @@ import re
 import threading
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, connection, router, transaction
 from django.db.models.sql.compiler import SQLCompiler, SQLInsertCompiler, SQLUpdateCompiler
+from django.utils.connection import ConnectionDoesNotExist
 
 from broker.models import Account
 from orders.models import Fill, Order, OrderEvent
@@ -124,7 +126,7 @@ def test_a_moment_is_moved_where_it_stands():
         found = Order.objects.filter(recorded_at__gt=now - timedelta(hours=2), recorded_at__lte=now + timedelta(0))
         return compiled_update(found, here, {"not_before": now + timedelta(minutes=5), "claimed_at": now})
 
-    statement = Statement(compile_for)
+    statement = Statement(Order, compile_for)
     assert statement.ready({"now": NOW + timedelta(hours=3)}).run() == 0
     assert statement.ready({"now": NOW - timedelta(seconds=1)}).run() == 0
     assert statement.ready({"now": NOW + timedelta(hours=1)}).run() == 1
@@ -141,7 +143,7 @@ def reading(here):
 def test_rows_come_back_as_the_orm_reads_them():
     order = make_order()
     Order.objects.filter(pk=order.pk).update(**RICH)
-    statement = Statement(reading)
+    statement = Statement(Order, reading)
     for _ in range(2):
         (row,) = statement.ready({"id": order.pk}).rows(Order)
         read = Order.objects.get(pk=order.pk)
@@ -194,7 +196,7 @@ def test_a_statement_is_compiled_once_whatever_its_values(monkeypatch):
 
 @pytest.mark.django_db(transaction=True)
 def test_each_thread_reads_by_its_own_connection():
-    order, statement, found = make_order(), Statement(reading), []
+    order, statement, found = make_order(), Statement(Order, reading), []
 
     def read():
         try:
@@ -209,6 +211,14 @@ def test_each_thread_reads_by_its_own_connection():
         thread.join(30)
     assert [row.pk for row in found] == [order.pk] * 4
     assert all(row.recorded_at == NOW for row in found)
+
+
+def test_it_goes_to_the_database_that_the_orm_would_take(monkeypatch):
+    monkeypatch.setattr(
+        router, "routers", [SimpleNamespace(db_for_write=lambda model, **hints: "of_" + model.__name__)]
+    )
+    with pytest.raises(ConnectionDoesNotExist, match="of_Order"):
+        update(Order, where={"id": 1}, columns={"subtag": "x"})
 
 
 def test_the_claim_is_the_orms_own_update():
@@ -230,6 +240,6 @@ def test_the_claim_is_the_orms_own_update():
         mine = claimable(order_id=Blank("id", field_of(Order, "id")), now=now)
         return compiled_update(mine, here, claimed(holder=Blank("me", field_of(Order, "claimed_by")), now=now))
 
-    ready = Statement(compile_for).ready({"id": 12, "now": NOW, "me": "me"})
+    ready = Statement(Order, compile_for).ready({"id": 12, "now": NOW, "me": "me"})
     spaced.append((re.sub(r"\((%s)\)", r"\1", ready.sql), ready.values))
     assert spaced == [(sql, tuple(values)) for sql, values in plain if sql.startswith("UPDATE")]

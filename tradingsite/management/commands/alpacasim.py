@@ -15,6 +15,7 @@ from tradingsite.processes import Child, Supervisor
 from tradingsite.simulator import DEFAULT_PORT, Whereabouts, simulator_lock, simulator_program
 from tradingsite.survivors import Register, sweep
 
+CLOCKS = ("open", "nyse", "closed")
 HANDED_ON = ("latency_ms", "rate_limit", "clock", "seed")
 
 
@@ -26,7 +27,7 @@ class Command(BaseCommand):
         parser.add_argument("--scenario", type=Path, help="what to begin with (JSON), while there is no state yet")
         parser.add_argument("--latency-ms", type=float, help="added to every answer")
         parser.add_argument("--rate-limit", type=int, help="requests a minute, 0 for none")
-        parser.add_argument("--clock", choices=["open", "market"], help="always open, or New York hours")
+        parser.add_argument("--clock", choices=CLOCKS, help="always open, New York hours, or never open")
         parser.add_argument("--seed", type=int, help="of the price paths")
 
     def handle(self, *_args: Any, **options: Any) -> None:
