@@ -129,11 +129,11 @@ CACHES = {
         "OPTIONS": {"MAX_ENTRIES": 100_000, "CULL_FREQUENCY": 10},
     },
     "process": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
-    # Where Django's tag looks for it. A cause on the board takes some five thousand characters.
+    # Where Django's tag looks for it. A cause on the board takes some five thousand characters, an order's row two.
     "template_fragments": {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
         "LOCATION": "fragments",
-        "OPTIONS": {"MAX_ENTRIES": 1_000},
+        "OPTIONS": {"MAX_ENTRIES": 3_000},
     },
 }
 

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from django import template
+from django.db.models import Model
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -118,6 +119,18 @@ def pretty_json(value: Any) -> str:
 
 def _json_text(value: object) -> str:
     return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+@register.simple_tag
+def new_york_day() -> date:
+    """The day by which times are written: those of another day come with their date."""
+    return timezone.now().astimezone(formatting.NEW_YORK).date()
+
+
+@register.filter
+def loaded_values(row: Model) -> list[object]:
+    """Every column of the row that was read: what is made from the row alone is the same for the same values."""
+    return [row.__dict__.get(field.attname) for field in row._meta.concrete_fields]
 
 
 @register.filter
