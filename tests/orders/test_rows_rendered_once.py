@@ -1,6 +1,7 @@
 """A row of the list of orders is written once for all who see the same, and anew when anything about it changes."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from django.core.cache import caches
@@ -21,7 +22,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     cache.clear()
     put = cache.set
 
-    def note(key: str, *args: object, **options: object) -> None:
+    def note(key: str, *args: Any, **options: Any) -> None:
         found.append(key)
         put(key, *args, **options)
 
