@@ -1,4 +1,4 @@
-"""The product's settings with two pages more: an empty one, and an empty one in the product's frame."""
+"""The product's settings with pages more: an empty one, an empty one in the product's frame, and one that forgets."""
 
 from tradingsite.settings import *  # noqa: F403
 

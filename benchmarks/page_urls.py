@@ -4,6 +4,7 @@ from functools import cache
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
+from django.core.cache import caches
 from django.http import HttpRequest, HttpResponse
 from django.template import engines
 from django.urls import include, path
@@ -21,10 +22,22 @@ def framed(request: HttpRequest) -> HttpResponse:
     return HttpResponse(_frame().render({}, request))
 
 
+@login_required
+def forgotten(request: HttpRequest) -> HttpResponse:
+    """What parts of pages this process has kept is forgotten: the next page is as the first one."""
+    caches["template_fragments"].clear()
+    return HttpResponse("forgotten")
+
+
 @cache
 def _frame() -> Any:
     """Parsed once, as the templates of all pages are."""
     return engines["django"].from_string('{% extends "base.html" %}')
 
 
-urlpatterns = [path("empty/", empty), path("framed/", framed), path("", include("tradingsite.urls"))]
+urlpatterns = [
+    path("empty/", empty),
+    path("framed/", framed),
+    path("forgotten/", forgotten),
+    path("", include("tradingsite.urls")),
+]
