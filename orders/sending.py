@@ -4,7 +4,7 @@
 2. A claim is one conditional UPDATE: order recorded and due, batch released, kill switch off. Who gets it sends it.
 3. The POST is made once, outside of any transaction. Whatever comes back is written down as what it means.
 4. What is not certain is UNCONFIRMED and belongs to settling. What was certainly not placed may be sent later.
-5. Positions follow the confirmations twice a second, for all of them at once, and again when the batch ends.
+5. Positions follow the confirmations once a second, for all of them at once, and again when the batch ends.
 """
 
 import logging
@@ -45,7 +45,7 @@ LEASE_SECONDS = 15.0
 _RENEW_SECONDS = 4.0
 _LOOK_SECONDS = 0.1
 #: Pages may show a waiting entry as pending so much later. Following takes the processor from those who send.
-_FOLLOW_SECONDS = 0.5
+_FOLLOW_SECONDS = 1.0
 
 
 def execute_batch(

@@ -85,7 +85,7 @@ def test_a_write_ends_the_rest_of_an_empty_queue(
             with other:
                 other.execute(ROW)
 
-    monkeypatch.setattr(Conf, "POLL", 0.3)
+    monkeypatch.setattr(Conf, "POLL", 0.19)
     monkeypatch.setattr("tradingsite.queue_brokers.time.sleep", sleep)
     monkeypatch.setattr("tradingsite.queue_brokers.time.monotonic", lambda: begun + sum(looks))
     assert not queue.dequeue()
